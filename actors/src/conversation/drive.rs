@@ -1,0 +1,373 @@
+//! One row, from where the journal says it stands to its end or its next wait.
+//!
+//! The turn decides, the drive does: it performs the effect of each step and feeds the outcome back. Before every
+//! paid or visible step its intent is committed together with the result of the step before.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use actix_rt::time::Instant;
+use parlante_domain::policy::{self, WINDOW, fit, hold_wait};
+use parlante_domain::turn::{Effect, ErrorCode, Event, Plan, Sending, Turn};
+use parlante_domain::{Content, CustomerReply, Millis, Tag};
+use parlante_ledger::{
+    Advance, Begin, Ending, Finish, Finished, Held, Hold, Intent, LedgerError, PartState, Purpose, Reply,
+    Row, Settle, Step, StepOutcome,
+};
+
+use super::desk::Desk;
+use crate::events;
+use crate::openai::{Asked, Question};
+use crate::whatsapp::{Outgoing, Sent};
+
+/// Typing is shown for 25 s at most; renewed a little before.
+const TYPING_RENEWED: Duration = Duration::from_secs(20);
+/// Lines of history that are read before the token budget chooses among them.
+const HISTORY_LINES: usize = 200;
+/// At this many panics the persona apologises and the message is given up; at one more not even that is tried.
+const PANICS_MAX: u32 = 3;
+
+/// Why a drive ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Paused {
+    /// The row is closed, or a status changed it: look for the next.
+    GoOn,
+    /// The row is held, or the server drains.
+    Held,
+}
+
+/// What comes after a step.
+enum Next {
+    Event(Event),
+    /// The server drains: the row goes back as it is.
+    GiveBack,
+    Stop(Paused),
+}
+
+pub(super) struct Drive {
+    desk: Rc<Desk>,
+    row: Row,
+    begun: Instant,
+    used: Duration,
+    /// The result of the last step, to be committed with the next intent.
+    settle: Option<Settle>,
+    /// The reply that the last step brought.
+    reply: Option<Reply>,
+}
+
+impl Drive {
+    pub(super) fn new(desk: &Rc<Desk>, row: Row) -> Self {
+        let used = desk.started.used(row.seq);
+        let drive = Self {
+            desk: desk.clone(),
+            begun: Instant::now(),
+            used: used.unwrap_or_default(),
+            settle: None,
+            reply: None,
+            row,
+        };
+        if used.is_none() {
+            desk.started.use_up(drive.row.seq, Duration::ZERO);
+            if drive.is_answer() {
+                let waited = drive.now().since(drive.row.accepted_at);
+                events::task_started(&drive.row.message_id, &drive.row.user.masked(), waited);
+            }
+        }
+        drive
+    }
+
+    pub(super) async fn run(mut self) -> Result<Paused, LedgerError> {
+        self.desk.faults.at("conversation.take_up");
+        let mut turn = self.resume();
+        let mut next = self.first_event(&turn).await;
+        loop {
+            let event = match next {
+                Next::Event(event) => event,
+                Next::GiveBack => {
+                    next = self.hold(self.now()).await?;
+                    continue;
+                }
+                Next::Stop(paused) => {
+                    self.desk.started.use_up(self.row.seq, self.elapsed());
+                    return Ok(paused);
+                }
+            };
+            let effect;
+            (turn, effect) = match turn.step(event) {
+                Ok(step) => step,
+                // A fault of ours. It counts as a panic of this row, so the row is given up before it does harm.
+                Err(illegal) => unreachable!("{illegal}"),
+            };
+            next = match effect {
+                Effect::Ask => self.ask().await?,
+                Effect::Send(part) => self.send(&turn, part).await?,
+                Effect::AwaitStatus => self.hold(self.now() + self.desk.config.reconcile).await?,
+                Effect::Postpone => self.hold(self.postponed_until()).await?,
+                Effect::Finish => self.finish(&turn).await?,
+            };
+        }
+    }
+
+    /// Where the journal says the row stands.
+    fn resume(&self) -> Turn {
+        match &self.row.reply {
+            None => Turn::Accepted(self.plan()),
+            Some(reply) => Turn::Sending(Sending {
+                reply: reply.reply.clone(),
+                part: usize::try_from(self.row.parts_sent).unwrap_or(usize::MAX),
+                unknowns: self.row.unknowns,
+                awaiting: self.row.next_part == PartState::Unknown,
+                failed: reply.failed.clone(),
+            }),
+        }
+    }
+
+    fn plan(&self) -> Plan {
+        let texts = &self.desk.persona.texts;
+        let say = |text| Plan::Say(CustomerReply::from(text));
+        if self.row.panics >= PANICS_MAX {
+            return say(&texts.apology);
+        }
+        match (self.row.purpose, &self.row.content) {
+            (Purpose::Disclosure, _) => say(&texts.disclosure),
+            (Purpose::Overflow, _) => say(&texts.overflow),
+            (Purpose::Answer, Content::Words(_)) => Plan::Ask,
+            (Purpose::Answer, Content::Sound) => say(&texts.please_write),
+            (Purpose::Answer, Content::Unclear) => say(&texts.not_understood),
+        }
+    }
+
+    async fn first_event(&mut self, turn: &Turn) -> Next {
+        if self.row.panics > PANICS_MAX {
+            return Next::Event(Event::GivenUp(ErrorCode::PANIC));
+        }
+        if self.row.holds > 0 && self.now() >= self.window_end() {
+            return Next::Event(Event::GivenUp(ErrorCode::WINDOW_CLOSED));
+        }
+        match (turn, &self.row.next_part) {
+            (Turn::Sending(_), PartState::Failed(code)) => Next::Event(Event::PartRefused(code.clone())),
+            (Turn::Sending(_), PartState::Unknown) => {
+                Next::Event(Event::PartMissing(self.desk.config.ambiguous_send))
+            }
+            // An intent of this process without a result: the call is under way, or was lost with its actor.
+            (Turn::Sending(_), PartState::Intended) => {
+                let part = self.row.parts_sent;
+                let sent = match self.desk.whatsapp.attach((self.row.seq, Step::Send(part))).await {
+                    Some(sent) => sent,
+                    None => Sent::lost(),
+                };
+                self.sent(part, sent)
+            }
+            _ => Next::Event(Event::Begun),
+        }
+    }
+
+    async fn ask(&mut self) -> Result<Next, LedgerError> {
+        let words = self.words();
+        if !self.intend(Step::Complete, self.desk.openai.deadline()).await? {
+            return Ok(Next::Stop(Paused::Held));
+        }
+        let lines = self.desk.ledger.history(self.row.person, HISTORY_LINES).await?;
+        let question = Question {
+            seq: self.row.seq,
+            message_id: self.row.message_id.clone(),
+            system: self.desk.persona.prompt.clone(),
+            history: fit(lines, self.desk.config.history_tokens.saturating_sub(policy::tokens(&words))),
+            words,
+        };
+        self.desk.faults.at("conversation.ask");
+        let left = self.desk.config.turn.saturating_sub(self.elapsed());
+        let asked = self.while_typing(left, self.desk.openai.ask(question)).await;
+        Ok(self.asked(asked))
+    }
+
+    /// Waits for the model and shows the person that the persona is typing. `None`: the turn's time is over.
+    async fn while_typing(&self, left: Duration, asked: impl Future<Output = Asked>) -> Option<Asked> {
+        let mut asked = std::pin::pin!(asked);
+        let over = actix_rt::time::sleep(left);
+        let mut over = std::pin::pin!(over);
+        let mut typing = actix_rt::time::interval(TYPING_RENEWED);
+        loop {
+            tokio::select! {
+                biased;
+                asked = &mut asked => return Some(asked),
+                () = &mut over => return None,
+                _ = typing.tick() => self.desk.whatsapp.show_typing(&self.row.number, &self.row.message_id),
+            }
+        }
+    }
+
+    fn asked(&mut self, asked: Option<Asked>) -> Next {
+        let settled = |attempts, outcome| Some(Settle { step: Step::Complete, attempts, outcome });
+        match asked {
+            Some(Asked::Answered { answer, usage, attempts }) => {
+                self.settle = settled(attempts, StepOutcome::Answered(usage));
+                self.reply = Some(Reply {
+                    reply: CustomerReply::from(&answer),
+                    words: Some(answer.words().to_owned()),
+                    failed: None,
+                });
+                Next::Event(Event::Answered(answer))
+            }
+            Some(Asked::Failed { code, attempts }) => {
+                self.settle = settled(attempts, StepOutcome::Failed(code.clone()));
+                Next::Event(self.apologise(code))
+            }
+            Some(Asked::Drained { attempts }) => {
+                self.settle = settled(attempts, StepOutcome::Postponed(ErrorCode::DRAINED));
+                Next::GiveBack
+            }
+            None => {
+                self.settle = settled(1, StepOutcome::Failed(ErrorCode::TURN_DEADLINE));
+                Next::Event(self.apologise(ErrorCode::TURN_DEADLINE))
+            }
+        }
+    }
+
+    fn apologise(&mut self, code: ErrorCode) -> Event {
+        let apology = CustomerReply::from(&self.desk.persona.texts.apology);
+        self.reply = Some(Reply { reply: apology.clone(), words: None, failed: Some(code.clone()) });
+        Event::ModelFailed(code, apology)
+    }
+
+    async fn send(&mut self, turn: &Turn, part: usize) -> Result<Next, LedgerError> {
+        let Turn::Sending(sending) = turn else { return Ok(Next::Stop(Paused::Held)) };
+        let number = u32::try_from(part).unwrap_or(u32::MAX);
+        let step = Step::Send(number);
+        if self.row.reply.is_none() && self.reply.is_none() {
+            let failed = (self.row.panics >= PANICS_MAX).then_some(ErrorCode::PANIC);
+            self.reply = Some(Reply { reply: sending.reply.clone(), words: None, failed });
+        }
+        if !self.intend(step, self.desk.whatsapp.deadline()).await? {
+            return Ok(Next::Stop(Paused::Held));
+        }
+        self.desk.faults.at("conversation.send");
+        let outgoing = Outgoing {
+            seq: self.row.seq,
+            part: number,
+            number: self.row.number.clone(),
+            to: self.row.user.clone(),
+            message_id: self.row.message_id.clone(),
+            reply: sending.reply.clone(),
+            tag: Tag { ledger: self.desk.ledger.id().to_owned(), seq: self.row.seq, part: number },
+        };
+        let sent = self.desk.whatsapp.send(outgoing).await;
+        Ok(self.sent(number, sent))
+    }
+
+    fn sent(&mut self, part: u32, sent: Sent) -> Next {
+        let (event, outcome) = match sent.outcome {
+            StepOutcome::Accepted(id) => (Event::PartAccepted, StepOutcome::Accepted(id)),
+            StepOutcome::Postponed(code) => (Event::PartPostponed, StepOutcome::Postponed(code)),
+            StepOutcome::Failed(code) => (Event::PartRefused(code.clone()), StepOutcome::Failed(code)),
+            other => (Event::PartUnknown, other),
+        };
+        self.settle = Some(Settle { step: Step::Send(part), attempts: sent.attempts, outcome });
+        if sent.drained { Next::GiveBack } else { Next::Event(event) }
+    }
+
+    /// Commits the intent of `step`, and with it the result of the step before. False when the server drains: then
+    /// the row is given back instead.
+    async fn intend(&mut self, step: Step, within: Duration) -> Result<bool, LedgerError> {
+        let (seq, now) = (self.row.seq, self.now());
+        let draining = self.desk.phase.draining();
+        let intent = (!draining).then_some(Intent { step, deadline: now + within });
+        let reply = self.reply.take();
+        match self.settle.take() {
+            Some(settle) => {
+                let settled = settle.step;
+                self.desk.ledger.advance(Advance { seq, now, settle, reply, intent }).await?;
+                self.land(settled);
+            }
+            None => self.desk.ledger.begin(Begin { seq, now, reply, intent }).await?,
+        }
+        if draining {
+            self.desk.ledger.hold(Hold { seq, now, until: now, settle: None }).await?;
+        }
+        Ok(!draining)
+    }
+
+    /// Gives the row back until `until`, with the result of its last step.
+    async fn hold(&mut self, until: Millis) -> Result<Next, LedgerError> {
+        let settle = self.settle.take();
+        let settled = settle.as_ref().map(|settle| settle.step);
+        let held = self.desk.ledger.hold(Hold { seq: self.row.seq, now: self.now(), until, settle }).await?;
+        if let Some(step) = settled {
+            self.land(step);
+        }
+        Ok(Next::Stop(match held {
+            Held::Waiting => Paused::Held,
+            Held::Settled => Paused::GoOn,
+        }))
+    }
+
+    async fn finish(&mut self, turn: &Turn) -> Result<Next, LedgerError> {
+        let ending = match turn {
+            Turn::Done { failed: Some(code) } if *code == ErrorCode::PANIC => Ending::Dead(code.clone()),
+            Turn::Done { failed } => Ending::Done { failed: failed.clone() },
+            Turn::Dead(code) => Ending::Dead(code.clone()),
+            _ => return Ok(Next::Stop(Paused::Held)),
+        };
+        let settle = self.settle.take();
+        let settled = settle.as_ref().map(|settle| settle.step);
+        let finish = Finish { seq: self.row.seq, now: self.now(), settle, ending };
+        let finished = self.desk.ledger.finish(finish).await?;
+        if let Some(step) = settled {
+            self.land(step);
+        }
+        self.desk.started.end(self.row.seq);
+        self.tell(&finished);
+        Ok(Next::Stop(Paused::GoOn))
+    }
+
+    /// The result of a step is in the ledger; its client need not keep it any longer.
+    fn land(&self, step: Step) {
+        match step {
+            Step::Complete => self.desk.openai.land((self.row.seq, step)),
+            Step::Send(_) => self.desk.whatsapp.land((self.row.seq, step)),
+        }
+    }
+
+    fn tell(&self, finished: &Finished) {
+        if !self.is_answer() {
+            return;
+        }
+        let (id, user, took) = (&self.row.message_id, self.row.user.masked(), self.elapsed());
+        match &finished.ending {
+            Ending::Done { failed: None } => events::task_completed(id, &user, took, finished.remaining),
+            Ending::Done { failed: Some(code) } => {
+                events::task_failed(id, &user, took, finished.remaining, code)
+            }
+            Ending::Dead(code) => events::message_dead_lettered(id, &user, code, finished.attempts),
+        }
+    }
+
+    fn words(&self) -> String {
+        match &self.row.content {
+            Content::Words(words) => words.clone(),
+            Content::Sound | Content::Unclear => String::new(),
+        }
+    }
+
+    fn is_answer(&self) -> bool {
+        self.row.purpose == Purpose::Answer
+    }
+
+    fn now(&self) -> Millis {
+        self.desk.clock.now()
+    }
+
+    /// Time used by this turn, in this process, without its waits.
+    fn elapsed(&self) -> Duration {
+        self.used + self.begun.elapsed()
+    }
+
+    fn window_end(&self) -> Millis {
+        self.row.newest_at + WINDOW
+    }
+
+    fn postponed_until(&self) -> Millis {
+        let until = self.now() + hold_wait(self.row.holds);
+        until.min(self.window_end().max(self.now()))
+    }
+}

@@ -1,0 +1,177 @@
+//! The Dedup actor itself.
+
+use std::sync::Arc;
+
+use actix::{
+    Actor, ActorFutureExt, AsyncContext, Context, Handler, Message, ResponseActFuture, Supervised, WrapFuture,
+};
+use parlante_domain::{Address, Fault, Inbound, Item, MessageId, Millis, Sender};
+use parlante_ledger::{Accept as AcceptCommand, Accepted, Ledger, LedgerError, Verdict};
+
+use super::directory::Directory;
+use super::hot::HotIds;
+use super::{DedupConfig, DedupStats};
+use crate::conversation::Desk;
+use crate::events;
+use crate::load::Ticket;
+
+/// Wake-ups in one sweep; more would only fill mailboxes faster than the conversations empty them.
+const SWEEP_MAX: usize = 1000;
+
+pub(super) struct Dedup {
+    config: DedupConfig,
+    desk: Desk,
+    ledger: Arc<dyn Ledger>,
+    hot: HotIds,
+    directory: Directory,
+    stats: DedupStats,
+}
+
+/// Request: make the items of one webhook durable, then wake whom they concern.
+#[derive(Message)]
+#[rtype(result = "Result<(), LedgerError>")]
+pub(super) struct Accept {
+    pub(super) items: Vec<Item>,
+    pub(super) _ticket: Ticket,
+}
+
+impl Dedup {
+    pub(super) fn new(config: DedupConfig, desk: Desk, stats: DedupStats) -> Self {
+        Self {
+            hot: HotIds::new(config.rules.remember),
+            directory: Directory::new(desk.clone(), config.idle),
+            ledger: desk.ledger.clone(),
+            config,
+            desk,
+            stats,
+        }
+    }
+
+    /// Takes out what is surely known; what is left has to be decided by the ledger.
+    fn skip_known(&mut self, items: Vec<Item>, now: Millis) -> Vec<Item> {
+        items
+            .into_iter()
+            .filter(|item| {
+                let known = id_of(item).is_some_and(|id| self.hot.knows(id, now));
+                if known {
+                    self.skipped(item);
+                }
+                !known
+            })
+            .collect()
+    }
+
+    fn skipped(&self, item: &Item) {
+        self.stats.hit();
+        if let Item::Message(message) = item {
+            events::duplicate_message_skipped(&message.id, &user_of(message));
+        }
+    }
+
+    /// After the commit: count, log, remember, wake.
+    fn committed(&mut self, items: Vec<Item>, accepted: Accepted, now: Millis) {
+        for (item, verdict) in items.into_iter().zip(accepted.verdicts) {
+            self.tell(&item, &verdict);
+            if matches!(verdict, Verdict::Duplicate) {
+                continue;
+            }
+            if let Item::Message(Inbound { id, .. }) | Item::Noted { id: Some(id), .. } = item {
+                self.stats.miss();
+                self.hot.insert(id, now);
+            }
+        }
+        for wake in accepted.wakes {
+            if self.desk.faults.at("dedup.wake") != Some(Fault::Skip) {
+                self.directory.wake(wake);
+            }
+        }
+        self.stats.set_conversations(self.directory.len());
+    }
+
+    fn tell(&self, item: &Item, verdict: &Verdict) {
+        match (item, verdict) {
+            (Item::Message(message), Verdict::Accepted { user, .. }) => {
+                events::message_accepted(&message.id, &user.masked(), message.kind);
+            }
+            (Item::Message(message), Verdict::Overflow { user, backlog }) => {
+                events::user_queue_overflow(&message.id, &user.masked(), *backlog);
+            }
+            (Item::Message(message), Verdict::Stale { user }) => {
+                events::stale_message_skipped(&message.id, &user.masked());
+            }
+            (Item::Noted { id, .. }, Verdict::Noted(reason)) => events::item_ignored(id.as_ref(), *reason),
+            (Item::Status(_), Verdict::Undone(undone)) => events::message_undone(undone),
+            (item, Verdict::Duplicate) => self.skipped(item),
+            _ => {}
+        }
+    }
+
+    fn sweep(&mut self, context: &mut Context<Self>) {
+        if self.desk.phase.draining() {
+            return;
+        }
+        self.directory.passivate();
+        self.stats.set_conversations(self.directory.len());
+        let due = self.ledger.due(self.desk.clock.now(), SWEEP_MAX);
+        context.spawn(due.into_actor(self).map(|due, dedup, _| match due {
+            Ok(wakes) => {
+                for wake in wakes {
+                    dedup.directory.sweep(wake);
+                }
+                dedup.stats.set_conversations(dedup.directory.len());
+            }
+            Err(LedgerError::Closed) => {}
+            Err(failure) => events::ledger_unavailable(&failure),
+        }));
+    }
+}
+
+fn id_of(item: &Item) -> Option<&MessageId> {
+    match item {
+        Item::Message(message) => Some(&message.id),
+        Item::Noted { id, .. } => id.as_ref(),
+        Item::Status(_) => None,
+    }
+}
+
+/// The masked person of a message that never reached the ledger.
+fn user_of(message: &Inbound) -> String {
+    let Sender { phone, bsuid, .. } = message.sender.clone();
+    Address::choose(phone, bsuid).map(|user| user.masked()).unwrap_or_default()
+}
+
+impl Actor for Dedup {
+    type Context = Context<Self>;
+
+    fn started(&mut self, context: &mut Self::Context) {
+        self.sweep(context);
+        context.run_interval(self.config.sweep, Self::sweep);
+    }
+}
+
+impl Supervised for Dedup {
+    fn restarting(&mut self, _: &mut Self::Context) {
+        self.hot.clear();
+    }
+}
+
+impl Handler<Accept> for Dedup {
+    type Result = ResponseActFuture<Self, Result<(), LedgerError>>;
+
+    fn handle(&mut self, accept: Accept, _: &mut Self::Context) -> Self::Result {
+        self.desk.faults.at("dedup.accept");
+        let now = self.desk.clock.now();
+        let items = self.skip_known(accept.items, now);
+        if items.is_empty() {
+            return Box::pin(actix::fut::ready(Ok(())));
+        }
+        let command = AcceptCommand { items: items.clone(), now, rules: self.config.rules };
+        let committed = self.ledger.accept(command);
+        Box::pin(committed.into_actor(self).map(move |accepted, dedup, _| {
+            let _ticket = accept._ticket;
+            dedup.desk.faults.at("dedup.committed");
+            dedup.committed(items, accepted?, now);
+            Ok(())
+        }))
+    }
+}

@@ -1,0 +1,133 @@
+//! Dedup: asks whether a message is new, and wakes whom it concerns.
+//!
+//! - [`hot`]: ids that were just seen, so that a storm of redeliveries does not reach the ledger.
+//! - [`directory`]: the conversations in memory. Only it starts and passivates them.
+//! - a sweep: every 2 s it wakes whoever has a due row that no live turn holds.
+//!
+//! The ledger decides. Acknowledgement, counters, log events and hot ids all follow its commit.
+
+mod actor;
+mod directory;
+mod hot;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use actix::Addr;
+use parlante_domain::Item;
+use parlante_ledger::AcceptRules;
+
+use crate::conversation::Desk;
+use crate::events;
+use crate::ingress::Refused;
+use crate::load::Load;
+use crate::supervise::{self, Post};
+use actor::{Accept, Dedup};
+
+/// Webhooks that may wait for Dedup. They hold their bodies; the HTTP surface bounds them before.
+const MAILBOX: usize = 4096;
+/// Longest wait of a webhook for its commit. Meta gives up at a time it does not publish; after this it is told to
+/// come again.
+const ACCEPT_DEADLINE: Duration = Duration::from_secs(10);
+
+/// What Dedup decides by.
+#[derive(Debug, Clone)]
+pub struct DedupConfig {
+    /// Handed to the accept transaction.
+    pub rules: AcceptRules,
+    /// An idle conversation leaves memory after this.
+    pub idle: Duration,
+    /// How often due rows are looked for.
+    pub sweep: Duration,
+}
+
+/// Numbers since start, for `/stats`.
+#[derive(Debug, Clone, Default)]
+pub struct DedupStats(Arc<Numbers>);
+
+#[derive(Debug, Default)]
+struct Numbers {
+    hits: AtomicU64,
+    misses: AtomicU64,
+    conversations: AtomicUsize,
+}
+
+impl DedupStats {
+    /// Ids that were known.
+    #[must_use]
+    pub fn hits(&self) -> u64 {
+        self.0.hits.load(Ordering::Relaxed)
+    }
+
+    /// Ids that were new.
+    #[must_use]
+    pub fn misses(&self) -> u64 {
+        self.0.misses.load(Ordering::Relaxed)
+    }
+
+    /// Conversation actors in memory.
+    #[must_use]
+    pub fn conversations(&self) -> usize {
+        self.0.conversations.load(Ordering::Relaxed)
+    }
+
+    fn hit(&self) {
+        self.0.hits.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn miss(&self) {
+        self.0.misses.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn set_conversations(&self, count: usize) {
+        self.0.conversations.store(count, Ordering::Relaxed);
+    }
+}
+
+/// The only way to Dedup.
+#[derive(Clone)]
+pub struct DedupHandle {
+    addr: Addr<Dedup>,
+    load: Load,
+    stats: DedupStats,
+}
+
+impl DedupHandle {
+    /// Starts Dedup on the current arbiter.
+    pub(crate) fn start(config: DedupConfig, desk: Desk) -> Self {
+        let (load, stats) = (Load::default(), DedupStats::default());
+        let post = Post {
+            actor: "dedup",
+            user_id: supervise::UserId::default(),
+            load: load.clone(),
+            mailbox: MAILBOX,
+            vital: true,
+            restarts: desk.restarts.clone(),
+        };
+        Self { addr: supervise::start(post, Dedup::new(config, desk, stats.clone())), load, stats }
+    }
+
+    /// Takes the items of one webhook. Answers after their commit.
+    ///
+    /// # Errors
+    /// [`Refused::Unavailable`] if they could not be made durable in time.
+    pub async fn accept(&self, items: Vec<Item>) -> Result<(), Refused> {
+        let accept = Accept { items, _ticket: self.load.enter() };
+        match actix_rt::time::timeout(ACCEPT_DEADLINE, self.addr.send(accept)).await {
+            Ok(Ok(Ok(()))) => Ok(()),
+            Ok(Ok(Err(failure))) => {
+                events::ledger_unavailable(&failure);
+                Err(Refused::Unavailable)
+            }
+            // A panic of Dedup or a commit that takes too long: Meta delivers again.
+            Ok(Err(_)) | Err(_) => Err(Refused::Unavailable),
+        }
+    }
+
+    /// Numbers for `/stats`.
+    #[must_use]
+    pub fn stats(&self) -> &DedupStats {
+        &self.stats
+    }
+}

@@ -1,0 +1,143 @@
+//! Every log event of the actors, with its level and fields, in one place. A person appears only masked; texts,
+//! names, tokens and secrets never do.
+
+use std::time::Duration;
+
+use parlante_domain::time::as_millis;
+use parlante_domain::turn::ErrorCode;
+use parlante_domain::{Kind, MessageId, Noted};
+use parlante_ledger::{LedgerError, Recovered, Undone};
+use tracing::{error, info, warn};
+
+use crate::supervise::Post;
+
+/// A provider of ours, as it is called in logs, settings and `/stats`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, derive_more::Display)]
+#[display(rename_all = "lowercase")]
+#[expect(missing_docs, reason = "the providers' own names")]
+pub enum Service {
+    WhatsApp,
+    OpenAi,
+}
+
+/// A webhook without a usable signature header.
+pub fn webhook_signature_missing(ip: &str) {
+    error!(event = "webhook_signature_missing", ip);
+}
+
+/// A webhook whose signature does not fit its body.
+pub fn webhook_signature_invalid(ip: &str) {
+    error!(event = "webhook_signature_invalid", ip);
+}
+
+pub(crate) fn message_accepted(id: &MessageId, user_id: &str, kind: Kind) {
+    info!(event = "message_accepted", message_id = %id, user_id, kind = %kind);
+}
+
+pub(crate) fn duplicate_message_skipped(id: &MessageId, user_id: &str) {
+    warn!(event = "duplicate_message_skipped", message_id = %id, user_id);
+}
+
+pub(crate) fn stale_message_skipped(id: &MessageId, user_id: &str) {
+    warn!(event = "stale_message_skipped", message_id = %id, user_id);
+}
+
+pub(crate) fn item_ignored(id: Option<&MessageId>, reason: Noted) {
+    info!(event = "item_ignored", message_id = id.map_or("", AsRef::as_ref), reason = %reason);
+}
+
+pub(crate) fn user_queue_overflow(id: &MessageId, user_id: &str, backlog: u32) {
+    warn!(event = "user_queue_overflow", message_id = %id, user_id, backlog);
+}
+
+pub(crate) fn task_started(id: &MessageId, user_id: &str, waited: Duration) {
+    info!(event = "task_started", message_id = %id, user_id, waited_ms = as_millis(waited));
+}
+
+pub(crate) fn task_completed(id: &MessageId, user_id: &str, took: Duration, remaining_tasks: u32) {
+    info!(event = "task_completed", message_id = %id, user_id, duration_ms = as_millis(took), remaining_tasks);
+}
+
+pub(crate) fn task_failed(
+    id: &MessageId,
+    user_id: &str,
+    took: Duration,
+    remaining_tasks: u32,
+    code: &ErrorCode,
+) {
+    error!(
+        event = "task_failed", message_id = %id, user_id, duration_ms = as_millis(took), remaining_tasks,
+        error_code = %code
+    );
+}
+
+pub(crate) fn message_dead_lettered(id: &MessageId, user_id: &str, code: &ErrorCode, attempts: u32) {
+    error!(event = "message_dead_lettered", message_id = %id, user_id, error_code = %code, attempts);
+}
+
+pub(crate) fn message_undone(undone: &Undone) {
+    message_dead_lettered(&undone.message_id, &undone.user.masked(), &undone.code, undone.attempts);
+}
+
+/// What one failed attempt says of itself.
+pub(crate) struct Attempt<'a> {
+    pub(crate) service: Service,
+    pub(crate) message_id: &'a MessageId,
+    pub(crate) attempt: u32,
+    pub(crate) code: &'a ErrorCode,
+    pub(crate) provider_code: Option<&'a str>,
+}
+
+pub(crate) fn http_retry(at: &Attempt<'_>, delay: Duration) {
+    warn!(
+        event = "http_retry", service = %at.service, message_id = %at.message_id, attempt = at.attempt,
+        error_code = %at.code, provider_code = at.provider_code, delay_ms = as_millis(delay)
+    );
+}
+
+pub(crate) fn http_failed(at: &Attempt<'_>, took: Duration) {
+    error!(
+        event = "http_failed", service = %at.service, message_id = %at.message_id, attempt = at.attempt,
+        error_code = %at.code, provider_code = at.provider_code, duration_ms = as_millis(took)
+    );
+}
+
+pub(crate) fn actor_restarted(post: &Post, reason: &str, restarts: usize, backoff: Duration) {
+    error!(
+        event = "actor_restarted",
+        actor = post.actor,
+        user_id = post.user_id.get(),
+        reason,
+        restarts,
+        backoff_ms = as_millis(backoff),
+        mailbox = post.load.count()
+    );
+}
+
+pub(crate) fn actor_gave_up(post: &Post, reason: &str, restarts: usize) {
+    error!(
+        event = "actor_gave_up",
+        actor = post.actor,
+        user_id = post.user_id.get(),
+        reason,
+        restarts,
+        backoff_ms = 0,
+        mailbox = post.load.count()
+    );
+}
+
+/// The ledger did not take a command; the row stays open and the sweep finds it.
+pub fn ledger_unavailable(failure: &LedgerError) {
+    error!(event = "ledger_unavailable", error_code = failure.code(), reason = %failure);
+}
+
+/// What the last process left, found before the server is ready.
+pub fn recovery_completed(found: &Recovered, took: Duration) {
+    info!(
+        event = "recovery_completed",
+        resumed = found.resumed,
+        reconciled = found.reconciled,
+        dead = found.dead,
+        duration_ms = as_millis(took)
+    );
+}

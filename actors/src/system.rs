@@ -1,0 +1,127 @@
+//! Starts the actors on the core arbiter and ends them in order.
+//!
+//! One thread holds Dedup, all conversations and the clients: messages on one thread cost about a microsecond
+//! against tens across, a mailbox bound can only be set by a starter on the same thread, and connection pool and
+//! single flight then exist once, without locks.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_rt::{Arbiter, ArbiterHandle};
+use parlante_domain::{Clock, Faults, Persona, Random};
+use parlante_ledger::Ledger;
+use tokio::sync::{oneshot, watch};
+
+use crate::call::http;
+use crate::conversation::{ConversationConfig, Desk, Working};
+use crate::dedup::{DedupConfig, DedupHandle};
+use crate::openai::{OpenAiConfig, OpenAiHandle};
+use crate::phase::{Phase, PhaseWatch};
+use crate::supervise::Restarts;
+use crate::whatsapp::{WhatsAppConfig, WhatsAppHandle};
+
+/// What every actor is configured with.
+pub struct Config {
+    /// Accept rules and the directory.
+    pub dedup: DedupConfig,
+    /// The rules of a turn.
+    pub conversation: ConversationConfig,
+    /// The model.
+    pub openai: OpenAiConfig,
+    /// The Cloud API.
+    pub whatsapp: WhatsAppConfig,
+}
+
+/// What the actors are handed: everything that a test may want to replace.
+#[derive(Clone)]
+pub struct Deps {
+    /// Keeps the rows.
+    pub ledger: Arc<dyn Ledger>,
+    /// Who speaks.
+    pub persona: Arc<Persona>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Jitter.
+    pub random: Arc<dyn Random>,
+    /// Faults for tests.
+    pub faults: Arc<dyn Faults>,
+}
+
+/// What the clients share.
+pub(crate) struct Shared {
+    pub(crate) ledger: Arc<dyn Ledger>,
+    pub(crate) random: Arc<dyn Random>,
+    pub(crate) faults: Arc<dyn Faults>,
+    pub(crate) restarts: Restarts,
+    pub(crate) phase: PhaseWatch,
+    pub(crate) tls: Arc<rustls::ClientConfig>,
+}
+
+/// The running actor system.
+pub struct Actors {
+    /// The way in.
+    pub dedup: DedupHandle,
+    /// Restart counts.
+    pub restarts: Restarts,
+    /// Running or draining.
+    pub phase: PhaseWatch,
+    working: Working,
+    switch: watch::Sender<Phase>,
+    core: ArbiterHandle,
+}
+
+impl Actors {
+    /// Starts all actors. `None` if the core thread died over it.
+    pub async fn start(config: Config, deps: Deps) -> Option<Self> {
+        let (switch, phase) = PhaseWatch::new();
+        let (restarts, working) = (Restarts::default(), Working::default());
+        let core = Arbiter::new().handle();
+        let (started, dedup) = oneshot::channel();
+        let shared = Shared {
+            ledger: deps.ledger.clone(),
+            random: deps.random.clone(),
+            faults: deps.faults.clone(),
+            restarts: restarts.clone(),
+            phase: phase.clone(),
+            tls: http::tls(),
+        };
+        let at_work = working.clone();
+        core.spawn_fn(move || {
+            let desk = Desk {
+                openai: OpenAiHandle::start(config.openai, &shared),
+                whatsapp: WhatsAppHandle::start(config.whatsapp, &shared),
+                config: Rc::new(config.conversation),
+                ledger: deps.ledger,
+                clock: deps.clock,
+                faults: deps.faults,
+                persona: deps.persona,
+                phase: shared.phase,
+                restarts: shared.restarts,
+                working: at_work,
+                started: Default::default(),
+            };
+            // Nobody waits for it only if the caller is gone.
+            let _ = started.send(DedupHandle::start(config.dedup, desk));
+        });
+        Some(Self { dedup: dedup.await.ok()?, restarts, phase, working, switch, core })
+    }
+
+    /// Messages in progress now.
+    #[must_use]
+    pub fn in_progress(&self) -> usize {
+        self.working.count()
+    }
+
+    /// Starts no new attempt, and waits up to `limit` for those that run.
+    pub async fn drain(&self, limit: Duration) {
+        self.switch.send_replace(Phase::Draining);
+        // What is not finished by then goes on at the next start.
+        let _ = actix_rt::time::timeout(limit, self.working.none()).await;
+    }
+
+    /// Ends the core thread.
+    pub fn stop(&self) {
+        self.core.stop();
+    }
+}

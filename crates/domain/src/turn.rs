@@ -1,0 +1,213 @@
+//! The state machine of one message: `Accepted → Thinking → Sending → Done`, or `Dead`.
+//!
+//! Pure. The conversation performs the [`Effect`] of each step and feeds the outcome back as the next
+//! [`Event`]. Every step ends in exactly one thing to do, so there is no order of effects to get wrong.
+
+use std::borrow::Cow;
+
+use derive_more::{Display, Error};
+
+use crate::reply::{CustomerReply, ModelAnswer};
+
+/// What a failure is called in logs and the ledger: an HTTP status, a word of ours, or a provider's code.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Display)]
+pub struct ErrorCode(Cow<'static, str>);
+
+impl ErrorCode {
+    /// No answer within the attempt's own time.
+    pub const TIMEOUT: Self = Self(Cow::Borrowed("timeout"));
+    /// No head of an answer: refused, reset, unreachable.
+    pub const NETWORK: Self = Self(Cow::Borrowed("network"));
+    /// A head, but the body is cut, does not parse, or ends without its end.
+    pub const TRUNCATED: Self = Self(Cow::Borrowed("truncated"));
+    /// The window for free answers closed while the message was held.
+    pub const WINDOW_CLOSED: Self = Self(Cow::Borrowed("window_closed"));
+    /// A send of which nobody can say whether it happened.
+    pub const UNCERTAIN: Self = Self(Cow::Borrowed("uncertain"));
+    /// The whole turn took too long.
+    pub const TURN_DEADLINE: Self = Self(Cow::Borrowed("turn_deadline"));
+    /// Not tried, since the server drains.
+    pub const DRAINED: Self = Self(Cow::Borrowed("drained"));
+    /// The message made its conversation panic too often.
+    pub const PANIC: Self = Self(Cow::Borrowed("panic"));
+
+    /// The status of an answer.
+    #[must_use]
+    pub fn status(status: u16) -> Self {
+        Self(Cow::Owned(status.to_string()))
+    }
+
+    /// A code as the provider or the ledger wrote it.
+    #[must_use]
+    pub fn recorded(code: impl Into<String>) -> Self {
+        Self(Cow::Owned(code.into()))
+    }
+
+    /// The word itself.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// What a row wants.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Plan {
+    /// Words that the model answers.
+    Ask,
+    /// A text of the persona: a disclosure, a notice, or an answer to what cannot be understood.
+    Say(CustomerReply),
+}
+
+/// What happens when nobody can say whether a send arrived and no status came in time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AmbiguousSend {
+    /// Send once more: the person may get it twice.
+    Resend,
+    /// Do not: the person may not get it at all.
+    Hold,
+}
+
+/// Where a message stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Turn {
+    /// In the ledger, not begun.
+    Accepted(Plan),
+    /// The model is asked.
+    Thinking,
+    /// An answer exists; its parts go out one after the other.
+    Sending(Sending),
+    /// Every part was accepted. `failed`: the answer was an apology, and why.
+    Done {
+        /// Why the persona apologised.
+        failed: Option<ErrorCode>,
+    },
+    /// Not answered; listed with the reason.
+    Dead(ErrorCode),
+}
+
+/// The answer on its way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sending {
+    /// What the person will receive.
+    pub reply: CustomerReply,
+    /// The part that goes next, from 0; equal to the number of parts when all were accepted.
+    pub part: usize,
+    /// How often this part's send became unknown.
+    pub unknowns: u32,
+    /// The part's send is unknown now, and its status is waited for.
+    pub awaiting: bool,
+    /// Why the reply is an apology.
+    pub failed: Option<ErrorCode>,
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// A conversation has taken up the message, for the first time or again.
+    Begun,
+    /// The model has answered.
+    Answered(ModelAnswer),
+    /// The model has failed for good; the persona apologises.
+    ModelFailed(ErrorCode, CustomerReply),
+    /// WhatsApp has accepted the part.
+    PartAccepted,
+    /// Nobody can say whether the part arrived.
+    PartUnknown,
+    /// An unknown part's status did not come in time.
+    PartMissing(AmbiguousSend),
+    /// WhatsApp cannot take the part now; it surely was not sent.
+    PartPostponed,
+    /// WhatsApp will never take the part.
+    PartRefused(ErrorCode),
+    /// It is given up without another try: the window has closed, or it keeps making us panic.
+    GivenUp(ErrorCode),
+}
+
+/// What to do next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effect {
+    /// Ask the model.
+    Ask,
+    /// Send this part.
+    Send(usize),
+    /// Hold the row until its status has come or the wait is over.
+    AwaitStatus,
+    /// Hold the row until WhatsApp may take it.
+    Postpone,
+    /// Close the row.
+    Finish,
+}
+
+/// An event that cannot happen in this state: a fault of ours, never of the person.
+#[derive(Debug, Clone, PartialEq, Eq, Display, Error)]
+#[display("{event:?} cannot happen to {turn:?}")]
+pub struct IllegalTransition {
+    turn: Box<Turn>,
+    event: Box<Event>,
+}
+
+impl Turn {
+    /// Every allowed transition, in one place.
+    ///
+    /// # Errors
+    /// [`IllegalTransition`] for every pair that is not listed here.
+    pub fn step(self, event: Event) -> Result<(Self, Effect), IllegalTransition> {
+        match (self, event) {
+            (Self::Accepted(Plan::Ask) | Self::Thinking, Event::Begun) => Ok((Self::Thinking, Effect::Ask)),
+            (Self::Accepted(Plan::Say(reply)), Event::Begun) => Ok(Sending::start(reply, None)),
+            (Self::Thinking, Event::Answered(answer)) => {
+                Ok(Sending::start(CustomerReply::from(&answer), None))
+            }
+            (Self::Thinking, Event::ModelFailed(code, apology)) => Ok(Sending::start(apology, Some(code))),
+            (Self::Sending(sending), Event::Begun) if !sending.awaiting => Ok(sending.go_on()),
+            (Self::Accepted(_) | Self::Thinking | Self::Sending(_), Event::GivenUp(code)) => {
+                Ok((Self::Dead(code), Effect::Finish))
+            }
+            (Self::Sending(sending), event) if sending.has_more() => sending.step(event),
+            (turn, event) => Err(IllegalTransition { turn: Box::new(turn), event: Box::new(event) }),
+        }
+    }
+}
+
+impl Sending {
+    fn start(reply: CustomerReply, failed: Option<ErrorCode>) -> (Turn, Effect) {
+        Self { reply, part: 0, unknowns: 0, awaiting: false, failed }.go_on()
+    }
+
+    fn has_more(&self) -> bool {
+        self.part < self.reply.parts().len()
+    }
+
+    fn go_on(self) -> (Turn, Effect) {
+        if self.has_more() {
+            let part = self.part;
+            (Turn::Sending(self), Effect::Send(part))
+        } else {
+            (Turn::Done { failed: self.failed }, Effect::Finish)
+        }
+    }
+
+    fn step(mut self, event: Event) -> Result<(Turn, Effect), IllegalTransition> {
+        match event {
+            Event::PartAccepted => {
+                Ok(Self { part: self.part + 1, unknowns: 0, awaiting: false, ..self }.go_on())
+            }
+            Event::PartUnknown if !self.awaiting => {
+                self.unknowns += 1;
+                self.awaiting = true;
+                Ok((Turn::Sending(self), Effect::AwaitStatus))
+            }
+            Event::PartMissing(AmbiguousSend::Resend) if self.awaiting && self.unknowns == 1 => {
+                Ok(Self { awaiting: false, ..self }.go_on())
+            }
+            Event::PartMissing(_) if self.awaiting => Ok((Turn::Dead(ErrorCode::UNCERTAIN), Effect::Finish)),
+            Event::PartPostponed if !self.awaiting => Ok((Turn::Sending(self), Effect::Postpone)),
+            Event::PartRefused(code) => Ok((Turn::Dead(code), Effect::Finish)),
+            event => Err(IllegalTransition { turn: Box::new(Turn::Sending(self)), event: Box::new(event) }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,405 @@
+//! The contract that every engine fulfils.
+//!
+//! Commands change the ledger and answer after the commit; reads see every commit that was answered before.
+//! Time comes in as an argument; an engine has no clock.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::time::Duration;
+
+use parlante_domain::policy::Line;
+use parlante_domain::turn::ErrorCode;
+use parlante_domain::{
+    Address, Content, CustomerReply, Item, Kind, MessageId, Millis, Noted, PersonId, PhoneNumberId, Seq, Tag,
+};
+
+use crate::error::LedgerError;
+
+/// The answer to a command or a read.
+pub type Answer<T> = Pin<Box<dyn Future<Output = Result<T, LedgerError>> + Send>>;
+
+/// The ledger, whatever engine keeps it. Cheap to call from any thread; never blocks its caller.
+pub trait Ledger: Send + Sync + 'static {
+    /// Random id of this ledger, 16 hex digits; part of every [`Tag`].
+    fn id(&self) -> &str;
+
+    /// Takes in one webhook: all of its items in one transaction, in their order.
+    fn accept(&self, accept: Accept) -> Answer<Accepted>;
+    /// Takes up a row and records the intent of its first step.
+    fn begin(&self, begin: Begin) -> Answer<()>;
+    /// Records the result of a step, and the intent of the next.
+    fn advance(&self, advance: Advance) -> Answer<()>;
+    /// Records the result of the last step and closes the row.
+    fn finish(&self, finish: Finish) -> Answer<Finished>;
+    /// Gives the row back until a later time. It keeps its place.
+    fn hold(&self, hold: Hold) -> Answer<Held>;
+    /// Counts a panic of the row's conversation; answers how many there have been.
+    fn panicked(&self, seq: Seq) -> Answer<u32>;
+    /// Once at start, before anything else: finds what the last process left.
+    fn recover(&self, recover: Recover) -> Answer<Recovered>;
+
+    /// The row that a person's conversation has to take up now; `None` if it has none or must wait.
+    fn head(&self, person: PersonId, now: Millis) -> Answer<Option<Row>>;
+    /// People whose next row is due, longest waiting first.
+    fn due(&self, now: Millis, limit: usize) -> Answer<Vec<Wake>>;
+    /// The newest lines of a person's conversation, oldest first.
+    fn history(&self, person: PersonId, limit: usize) -> Answer<Vec<Line>>;
+    /// Meta's id of this part, if a status has told that WhatsApp took it.
+    fn was_sent(&self, tag: Tag) -> Answer<Option<MessageId>>;
+    /// Numbers for `/stats`.
+    fn counts(&self) -> Answer<Counts>;
+
+    /// Writes what is queued and lets go of the file. Later calls answer [`LedgerError::Closed`].
+    fn close(&self) -> Answer<()>;
+}
+
+/// One webhook.
+#[derive(Debug, Clone)]
+pub struct Accept {
+    /// Its items, in Meta's order.
+    pub items: Vec<Item>,
+    /// The time of acceptance.
+    pub now: Millis,
+    /// The rules to decide by.
+    pub rules: AcceptRules,
+}
+
+/// What the accept transaction decides by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AcceptRules {
+    /// Open messages that one person may have.
+    pub backlog: u32,
+    /// A message older than this by Meta's timestamp is refused.
+    pub stale_after: Duration,
+    /// An id is remembered this long.
+    pub remember: Duration,
+}
+
+/// What became of a webhook.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Accepted {
+    /// One verdict per item, in their order.
+    pub verdicts: Vec<Verdict>,
+    /// Whom to wake: one per new row and one per row that a status let go on.
+    pub wakes: Vec<Wake>,
+}
+
+/// A wake-up: this person has a row to take up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Wake {
+    /// Whose.
+    pub person: PersonId,
+    /// Which; for the log and for counting only. The conversation asks the ledger for its head.
+    pub seq: Seq,
+}
+
+/// What became of one item.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// It is durable and will be answered.
+    Accepted {
+        /// Its place.
+        seq: Seq,
+        /// Who wrote.
+        user: Address,
+    },
+    /// Its id is known.
+    Duplicate,
+    /// Too many messages of this person are open.
+    Overflow {
+        /// Who wrote.
+        user: Address,
+        /// How many are open.
+        backlog: u32,
+    },
+    /// It is too old to be answered.
+    Stale {
+        /// Who wrote.
+        user: Address,
+    },
+    /// Recorded only.
+    Noted(Noted),
+    /// A status that settled a send or raised its rank.
+    Settled,
+    /// A status that changes nothing.
+    Unmatched,
+    /// A status that says an answered message did not arrive after all.
+    Undone(Undone),
+}
+
+/// A message that turned from done to dead.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Undone {
+    /// Meta's id of the person's message.
+    pub message_id: MessageId,
+    /// Who wrote it.
+    pub user: Address,
+    /// The provider's code.
+    pub code: ErrorCode,
+    /// Attempts made for it in all.
+    pub attempts: u32,
+}
+
+/// A paid or visible step of a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Step {
+    /// The model is asked.
+    Complete,
+    /// This part of the answer is sent, from 0.
+    Send(u32),
+}
+
+/// A step that is about to be made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Intent {
+    /// Which.
+    pub step: Step,
+    /// Until when it may still be under way.
+    pub deadline: Millis,
+}
+
+/// The result of a step.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settle {
+    /// Which.
+    pub step: Step,
+    /// Attempts made.
+    pub attempts: u32,
+    /// What came of it.
+    pub outcome: StepOutcome,
+}
+
+/// What came of a step.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StepOutcome {
+    /// The model answered.
+    Answered(Usage),
+    /// WhatsApp accepted the part under this id.
+    Accepted(MessageId),
+    /// It failed for good.
+    Failed(ErrorCode),
+    /// It surely did not happen and may be tried again later.
+    Postponed(ErrorCode),
+    /// Nobody can say whether it happened.
+    Unknown(ErrorCode),
+}
+
+/// What the model counted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Tokens sent.
+    pub prompt_tokens: u64,
+    /// Tokens received.
+    pub completion_tokens: u64,
+}
+
+/// The reply that a row will send, recorded before its first part.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reply {
+    /// Its parts.
+    pub reply: CustomerReply,
+    /// The model's own words, for the history; `None` for a text of the persona.
+    pub words: Option<String>,
+    /// Why it is an apology.
+    pub failed: Option<ErrorCode>,
+}
+
+/// See [`Ledger::begin`].
+#[derive(Debug, Clone)]
+pub struct Begin {
+    /// The row.
+    pub seq: Seq,
+    /// Now.
+    pub now: Millis,
+    /// The reply, where it is known from the start.
+    pub reply: Option<Reply>,
+    /// The first step.
+    pub intent: Option<Intent>,
+}
+
+/// See [`Ledger::advance`].
+#[derive(Debug, Clone)]
+pub struct Advance {
+    /// The row.
+    pub seq: Seq,
+    /// Now.
+    pub now: Millis,
+    /// The step that ended.
+    pub settle: Settle,
+    /// The reply, if this step brought it.
+    pub reply: Option<Reply>,
+    /// The step that begins; `None` when the server is draining.
+    pub intent: Option<Intent>,
+}
+
+/// See [`Ledger::finish`].
+#[derive(Debug, Clone)]
+pub struct Finish {
+    /// The row.
+    pub seq: Seq,
+    /// Now.
+    pub now: Millis,
+    /// The last step; `None` if it was settled before.
+    pub settle: Option<Settle>,
+    /// How the row ends.
+    pub ending: Ending,
+}
+
+/// How a row ends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ending {
+    /// Every part was accepted.
+    Done {
+        /// Why the answer was an apology.
+        failed: Option<ErrorCode>,
+    },
+    /// Not answered.
+    Dead(ErrorCode),
+}
+
+/// What [`Ledger::finish`] found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finished {
+    /// How the row really ended: a part that a status called failed makes it dead.
+    pub ending: Ending,
+    /// The person's open messages that still wait.
+    pub remaining: u32,
+    /// Attempts made for this row, all steps together.
+    pub attempts: u32,
+}
+
+/// See [`Ledger::hold`].
+#[derive(Debug, Clone)]
+pub struct Hold {
+    /// The row.
+    pub seq: Seq,
+    /// Now.
+    pub now: Millis,
+    /// When it is due again.
+    pub until: Millis,
+    /// The step that ended without success; `None` to give the row back as it is (drain).
+    pub settle: Option<Settle>,
+}
+
+/// What [`Ledger::hold`] did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Held {
+    /// The row waits.
+    Waiting,
+    /// A status has settled the part meanwhile: read the row again and go on at once.
+    Settled,
+}
+
+/// See [`Ledger::recover`].
+#[derive(Debug, Clone, Copy)]
+pub struct Recover {
+    /// Now.
+    pub now: Millis,
+    /// Until when a send found without its result waits for its status.
+    pub reconcile_until: Millis,
+}
+
+/// What [`Ledger::recover`] found.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Recovered {
+    /// Messages still open.
+    pub resumed: u64,
+    /// Intents without a result.
+    pub reconciled: u64,
+    /// Messages given up because the process died over them too often.
+    pub dead: u64,
+}
+
+/// What a row is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// Says that an AI speaks. Not an answer; goes before the first.
+    Disclosure,
+    /// Says that a message was not taken. Not an answer; goes between two turns.
+    Overflow,
+    /// Answers a message.
+    Answer,
+}
+
+/// A row with all that a conversation needs to go on with it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Row {
+    /// Its place.
+    pub seq: Seq,
+    /// Whose.
+    pub person: PersonId,
+    /// Where the answer goes.
+    pub user: Address,
+    /// Which of our numbers answers.
+    pub number: PhoneNumberId,
+    /// Meta's id of the person's message.
+    pub message_id: MessageId,
+    /// What it is for.
+    pub purpose: Purpose,
+    /// Meta's type.
+    pub kind: Kind,
+    /// What it says.
+    pub content: Content,
+    /// When it was accepted.
+    pub accepted_at: Millis,
+    /// Meta's timestamp of the person's newest message; the window for free answers counts from it.
+    pub newest_at: Millis,
+    /// A conversation has taken it up before.
+    pub begun: bool,
+    /// Its reply, once known.
+    pub reply: Option<Reply>,
+    /// Leading parts that WhatsApp has accepted.
+    pub parts_sent: u32,
+    /// Where the next part stands.
+    pub next_part: PartState,
+    /// Attempts made so far for the next part.
+    pub next_part_attempts: u32,
+    /// How often the next part became unknown.
+    pub unknowns: u32,
+    /// How often in a row it was held because WhatsApp would not take it.
+    pub holds: u32,
+    /// Panics of its conversation so far.
+    pub panics: u32,
+}
+
+/// Where a part of a reply stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PartState {
+    /// Not sent; surely not under way.
+    Fresh,
+    /// An intent of this process without a result: the call may be under way.
+    Intended,
+    /// Nobody can say whether it arrived; the wait for its status is over.
+    Unknown,
+    /// A status called it failed.
+    Failed(ErrorCode),
+}
+
+/// Numbers for `/stats`, as they are in the ledger now.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Remembered ids.
+    pub ids: u64,
+    /// People with open messages.
+    pub people: u64,
+    /// The longest queues.
+    pub queues: Vec<Queue>,
+    /// Messages that were not answered.
+    pub dead: u64,
+    /// Messages that were not taken.
+    pub refused: u64,
+}
+
+/// One person's open messages.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Queue {
+    /// Whose.
+    pub user: Address,
+    /// Open ones that wait; the one in progress is not counted.
+    pub waiting: u32,
+    /// One is in progress.
+    pub processing: bool,
+}
+
+/// The longest list of queues in [`Counts`]: a page, not an export.
+pub const QUEUES_MAX: usize = 100;

@@ -1,0 +1,166 @@
+//! What is asked without changing anything.
+
+use parlante_domain::policy::{Line, Speaker};
+use parlante_domain::turn::ErrorCode;
+use parlante_domain::{MessageId, Millis, PersonId, Seq, Tag};
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::person::address;
+use super::{Sql, cached, unreadable};
+use crate::contract::{Counts, PartState, Purpose, QUEUES_MAX, Queue, Row, Wake};
+use crate::stored;
+
+/// A person's next row: what was begun first, then what we owe them to say, then their messages in order.
+///
+/// Nothing while it is not due, nor while a person that was joined with this one has a row in progress: the two
+/// are one person, and one person is answered by one conversation at a time.
+const HEAD: &str = "
+SELECT m.seq, m.person, p.phone, p.bsuid, m.number, m.message_id, m.purpose, m.kind, m.content, m.accepted_at,
+       p.newest_at, m.begun, m.reply, m.holds, m.panics, m.due
+FROM message m
+JOIN person own ON own.id = m.person
+JOIN person p ON p.id = coalesce(own.merged_into, own.id)
+WHERE m.person = ?1 AND m.state = 'open'
+ORDER BY m.begun DESC, m.purpose = 2, m.seq LIMIT 1";
+
+const JOINED_IN_PROGRESS: &str = "
+SELECT 1 FROM message m JOIN person p ON p.id = m.person
+WHERE p.merged_into = ?1 AND m.state = 'open' LIMIT 1";
+
+pub(super) fn head(db: &Connection, person: PersonId, now: Millis) -> Sql<Option<Row>> {
+    let found = cached(db, HEAD)?
+        .query_row(params![person.0], |row| {
+            let due: i64 = row.get(15)?;
+            Ok((read_row(row)?, due))
+        })
+        .optional()?;
+    let Some((row, _)) = found.filter(|(_, due)| *due <= now.0) else { return Ok(None) };
+    if cached(db, JOINED_IN_PROGRESS)?.exists(params![person.0])? {
+        return Ok(None);
+    }
+    with_parts(db, row).map(Some)
+}
+
+fn read_row(row: &rusqlite::Row<'_>) -> Sql<Row> {
+    let content: String = row.get(8)?;
+    let reply: Option<String> = row.get(12)?;
+    Ok(Row {
+        seq: Seq(row.get(0)?),
+        person: PersonId(row.get(1)?),
+        user: address(row.get(2)?, row.get(3)?),
+        number: row.get::<_, String>(4)?.into(),
+        message_id: row.get::<_, String>(5)?.into(),
+        purpose: match row.get::<_, i64>(6)? {
+            0 => Purpose::Disclosure,
+            1 => Purpose::Overflow,
+            _ => Purpose::Answer,
+        },
+        kind: stored::read_kind(&row.get::<_, String>(7)?),
+        content: stored::read_content(&content).map_err(unreadable)?,
+        accepted_at: Millis(row.get(9)?),
+        newest_at: Millis(row.get(10)?),
+        begun: row.get(11)?,
+        reply: reply.map(|reply| stored::read_reply(&reply)).transpose().map_err(unreadable)?,
+        parts_sent: 0,
+        next_part: PartState::Fresh,
+        next_part_attempts: 0,
+        unknowns: 0,
+        holds: row.get(13)?,
+        panics: row.get(14)?,
+    })
+}
+
+fn with_parts(db: &Connection, mut row: Row) -> Sql<Row> {
+    let mut sends = cached(
+        db,
+        "SELECT state, unknowns, attempts, code FROM step WHERE seq = ?1 AND step = 'send' ORDER BY part",
+    )?;
+    let mut sends = sends.query(params![row.seq.0])?;
+    while let Some(send) = sends.next()? {
+        let state: String = send.get(0)?;
+        if state == "done" {
+            row.parts_sent += 1;
+            continue;
+        }
+        row.unknowns = send.get(1)?;
+        row.next_part_attempts = send.get(2)?;
+        row.next_part = match state.as_str() {
+            "intended" => PartState::Intended,
+            "unknown" => PartState::Unknown,
+            "failed" => PartState::Failed(ErrorCode::recorded(
+                send.get::<_, Option<String>>(3)?.unwrap_or_else(|| "failed".to_owned()),
+            )),
+            _ => PartState::Fresh,
+        };
+        break;
+    }
+    Ok(row)
+}
+
+/// One wake per person who has a head now, by the same rules as [`head`]: whoever it lists can go on.
+///
+/// A person whose head is held is left out whole, since the others wait behind it; so is one who was joined with a
+/// person whose row is in progress.
+pub(super) fn due(db: &Connection, now: Millis, limit: usize) -> Sql<Vec<Wake>> {
+    cached(
+        db,
+        "SELECT m.person, m.seq FROM message m WHERE m.state = 'open' AND m.due <= ?1
+           AND NOT EXISTS (SELECT 1 FROM message h WHERE h.person = m.person AND h.state = 'open'
+                             AND (-h.begun, h.purpose = 2, h.seq) < (-m.begun, m.purpose = 2, m.seq))
+           AND NOT EXISTS (SELECT 1 FROM person p JOIN message j ON j.person = p.id
+                           WHERE p.merged_into = m.person AND j.state = 'open')
+         ORDER BY m.seq LIMIT ?2",
+    )?
+    .query_map(params![now.0, i64::try_from(limit).unwrap_or(i64::MAX)], |row| {
+        Ok(Wake { person: PersonId(row.get(0)?), seq: Seq(row.get(1)?) })
+    })?
+    .collect()
+}
+
+pub(super) fn history(db: &Connection, person: PersonId, limit: usize) -> Sql<Vec<Line>> {
+    let mut lines: Vec<Line> = cached(
+        db,
+        "SELECT persona, words FROM history
+         WHERE person = (SELECT coalesce(merged_into, id) FROM person WHERE id = ?1) ORDER BY id DESC LIMIT ?2",
+    )?
+    .query_map(params![person.0, i64::try_from(limit).unwrap_or(i64::MAX)], |row| {
+        let speaker = if row.get(0)? { Speaker::Persona } else { Speaker::Person };
+        Ok(Line { speaker, words: row.get(1)? })
+    })?
+    .collect::<Sql<_>>()?;
+    lines.reverse();
+    Ok(lines)
+}
+
+pub(super) fn was_sent(db: &Connection, tag: &Tag) -> Sql<Option<MessageId>> {
+    cached(db, "SELECT message_id FROM step WHERE seq = ?1 AND step = 'send' AND part = ?2 AND rank > 0")?
+        .query_row(params![tag.seq.0, tag.part], |row| row.get::<_, Option<String>>(0))
+        .optional()
+        .map(|id| id.flatten().map(MessageId::from))
+}
+
+pub(super) fn counts(db: &Connection) -> Sql<Counts> {
+    let one =
+        |sql: &str| -> Sql<u64> { cached(db, sql)?.query_row([], |row| row.get(0).map(i64::unsigned_abs)) };
+    let queues = cached(
+        db,
+        "SELECT p.phone, p.bsuid, count(*) - sum(m.running), max(m.running) FROM message m
+         JOIN person own ON own.id = m.person
+         JOIN person p ON p.id = coalesce(own.merged_into, own.id)
+         WHERE m.state = 'open' AND m.purpose = 2 GROUP BY p.id ORDER BY count(*) DESC, min(m.seq) LIMIT ?1",
+    )?
+    .query_map(params![i64::try_from(QUEUES_MAX).unwrap_or(i64::MAX)], |row| {
+        Ok(Queue { user: address(row.get(0)?, row.get(1)?), waiting: row.get(2)?, processing: row.get(3)? })
+    })?
+    .collect::<Sql<_>>()?;
+    Ok(Counts {
+        ids: one("SELECT count(*) FROM seen")?,
+        people: one(
+            "SELECT count(DISTINCT coalesce(p.merged_into, p.id)) FROM message m JOIN person p ON p.id = m.person
+             WHERE m.state = 'open' AND m.purpose = 2",
+        )?,
+        queues,
+        dead: one("SELECT count(*) FROM message WHERE state = 'dead' AND purpose = 2")?,
+        refused: one("SELECT count(*) FROM message WHERE state = 'refused'")?,
+    })
+}

@@ -1,0 +1,242 @@
+//! The one thread that writes. It drains its queue into one transaction and answers after the commit, so that
+//! the fsync of one group is the time in which the next gathers.
+
+use std::fs::File;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+
+use parlante_domain::Faults;
+use rusqlite::Connection;
+use tokio::sync::{oneshot, watch};
+
+use super::{Sql, judge};
+use crate::contract::Answer;
+use crate::error::LedgerError;
+
+/// Commands that may wait. At 10,000 commands a second this is under half a second; beyond it a webhook is
+/// answered 503 and Meta redelivers.
+const QUEUE_MAX: usize = 4096;
+/// Commands in one transaction; more only lengthens the commit without saving an fsync worth having.
+const GROUP_MAX: usize = 256;
+/// Items of webhooks in one transaction, for the same reason.
+const GROUP_ITEMS_MAX: usize = 2048;
+/// The WAL is truncated above this. PASSIVE checkpoints alone never reset it under steady load.
+const WAL_BYTES_MAX: u64 = 64 * 1024 * 1024;
+
+/// Something to write, and someone who waits for it.
+trait Command: Send {
+    fn items(&self) -> usize;
+    /// Answers why it could not be done; its caller is told after the commit.
+    fn run(&mut self, db: &Connection) -> Result<(), LedgerError>;
+    fn answer(self: Box<Self>, committed: Result<(), LedgerError>);
+}
+
+struct Write<T, F> {
+    items: usize,
+    work: Option<F>,
+    result: Option<Result<T, LedgerError>>,
+    reply: oneshot::Sender<Result<T, LedgerError>>,
+}
+
+impl<T: Send, F: FnOnce(&Connection) -> Sql<T> + Send> Command for Write<T, F> {
+    fn items(&self) -> usize {
+        self.items
+    }
+
+    fn run(&mut self, db: &Connection) -> Result<(), LedgerError> {
+        let Some(work) = self.work.take() else { return Ok(()) };
+        let result = in_savepoint(db, work).map_err(|error| judge(&error));
+        let refused = result.as_ref().err().cloned();
+        self.result = Some(result);
+        refused.map_or(Ok(()), Err)
+    }
+
+    fn answer(self: Box<Self>, committed: Result<(), LedgerError>) {
+        let result = match (self.result, committed) {
+            (Some(result), Ok(())) => result,
+            (_, Err(error)) => Err(error),
+            (None, Ok(())) => Err(LedgerError::Closed),
+        };
+        // The caller may be gone: what it asked for is durable all the same.
+        let _ = self.reply.send(result);
+    }
+}
+
+/// A command that fails leaves its neighbours in the group untouched.
+fn in_savepoint<T>(db: &Connection, work: impl FnOnce(&Connection) -> Sql<T>) -> Sql<T> {
+    db.prepare_cached("SAVEPOINT command")?.execute([])?;
+    let result = work(db);
+    if result.is_err() && !db.is_autocommit() {
+        db.prepare_cached("ROLLBACK TO command")?.execute([])?;
+    }
+    if !db.is_autocommit() {
+        db.prepare_cached("RELEASE command")?.execute([])?;
+    }
+    result
+}
+
+enum Message {
+    Command(Box<dyn Command>),
+    Close(oneshot::Sender<()>),
+}
+
+#[derive(Clone)]
+pub(super) struct Writer {
+    queue: SyncSender<Message>,
+}
+
+impl Writer {
+    pub(super) fn start(
+        db: Connection,
+        lock: File,
+        wal: PathBuf,
+        faults: Arc<dyn Faults>,
+        failing: watch::Sender<bool>,
+    ) -> std::io::Result<Self> {
+        let (queue, inbox) = sync_channel(QUEUE_MAX);
+        let thread = Thread { db, lock, wal, faults, failing };
+        std::thread::Builder::new().name("ledger-writer".into()).spawn(move || thread.run(&inbox))?;
+        Ok(Self { queue })
+    }
+
+    pub(super) fn write<T: Send + 'static>(
+        &self,
+        items: usize,
+        work: impl FnOnce(&Connection) -> Sql<T> + Send + 'static,
+    ) -> Answer<T> {
+        let (reply, answer) = oneshot::channel();
+        let command = Write { items, work: Some(work), result: None, reply };
+        let sent = self.queue.try_send(Message::Command(Box::new(command)));
+        Box::pin(async move {
+            match sent {
+                Ok(()) => answer.await.unwrap_or(Err(LedgerError::Closed)),
+                Err(TrySendError::Full(_)) => Err(LedgerError::Busy),
+                Err(TrySendError::Disconnected(_)) => Err(LedgerError::Closed),
+            }
+        })
+    }
+
+    pub(super) async fn close(&self) -> Result<(), LedgerError> {
+        let (done, closed) = oneshot::channel();
+        let mut message = Message::Close(done);
+        // The queue may be full for a moment while the last group commits.
+        while let Err(error) = self.queue.try_send(message) {
+            match error {
+                TrySendError::Full(back) => message = back,
+                TrySendError::Disconnected(_) => return Ok(()),
+            }
+            tokio::task::yield_now().await;
+        }
+        // Unanswered: the thread had ended already, and everything was let go with it.
+        let _ = closed.await;
+        Ok(())
+    }
+}
+
+struct Thread {
+    db: Connection,
+    /// Held exactly as long as someone may write: dropped after `db`, whether by closing or by the last handle.
+    lock: File,
+    wal: PathBuf,
+    faults: Arc<dyn Faults>,
+    failing: watch::Sender<bool>,
+}
+
+impl Thread {
+    fn run(mut self, inbox: &Receiver<Message>) {
+        while let Ok(message) = inbox.recv() {
+            let (group, close) = gather(message, inbox);
+            self.commit(group);
+            if let Some(done) = close {
+                let _ = self.db.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)");
+                drop(self.db);
+                drop(self.lock);
+                let _ = done.send(());
+                return;
+            }
+            if *self.failing.borrow() {
+                return;
+            }
+        }
+    }
+
+    fn commit(&mut self, mut group: Vec<Box<dyn Command>>) {
+        if group.is_empty() {
+            return;
+        }
+        // A panic in one command must not take the thread, which nobody else can replace.
+        let committed =
+            catch_unwind(AssertUnwindSafe(|| self.transaction(&mut group))).unwrap_or_else(|_| {
+                let _ = self.db.execute_batch("ROLLBACK");
+                Err(LedgerError::Unavailable { reason: "a command panicked".to_owned() })
+            });
+        if let Err(LedgerError::Failed { reason }) = &committed {
+            tracing::error!(event = "ledger_unavailable", error_code = "failed", reason);
+            self.failing.send_replace(true);
+        }
+        for command in group {
+            command.answer(committed.clone());
+        }
+        self.bound_wal();
+    }
+
+    fn transaction(&self, group: &mut [Box<dyn Command>]) -> Result<(), LedgerError> {
+        let sql = |error: rusqlite::Error| judge(&error);
+        self.db.prepare_cached("BEGIN IMMEDIATE").and_then(|mut begin| begin.execute([])).map_err(sql)?;
+        let committed = self.carry_out(group).and_then(|()| match self.faults.at("ledger.commit") {
+            Some(_) => Err(LedgerError::Unavailable { reason: "fault at ledger.commit".to_owned() }),
+            None => self
+                .db
+                .prepare_cached("COMMIT")
+                .and_then(|mut commit| commit.execute([]))
+                .map(|_| ())
+                .map_err(sql),
+        });
+        if committed.is_err() && !self.db.is_autocommit() {
+            self.db.execute_batch("ROLLBACK").map_err(sql)?;
+        }
+        committed
+    }
+
+    /// A command that is refused costs only itself, unless the file can no longer be trusted, or SQLite has rolled
+    /// the whole transaction back (a full disk).
+    fn carry_out(&self, group: &mut [Box<dyn Command>]) -> Result<(), LedgerError> {
+        for command in group.iter_mut() {
+            match command.run(&self.db) {
+                Err(error @ LedgerError::Failed { .. }) => return Err(error),
+                Err(error) if self.db.is_autocommit() => return Err(error),
+                Err(_) | Ok(()) => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn bound_wal(&self) {
+        let bytes = std::fs::metadata(&self.wal).map(|file| file.len()).unwrap_or(0);
+        if bytes > WAL_BYTES_MAX {
+            // Busy readers make it fail now and then; the next group tries again.
+            let _ = self.db.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)");
+        }
+    }
+}
+
+/// Takes what waits, without waiting for more.
+fn gather(first: Message, inbox: &Receiver<Message>) -> (Vec<Box<dyn Command>>, Option<oneshot::Sender<()>>) {
+    let mut group = Vec::new();
+    let mut items = 0;
+    let mut next = Some(first);
+    while let Some(message) = next {
+        match message {
+            Message::Close(done) => return (group, Some(done)),
+            Message::Command(command) => {
+                items += command.items();
+                group.push(command);
+            }
+        }
+        let room = group.len() < GROUP_MAX && items < GROUP_ITEMS_MAX;
+        next = if room { inbox.try_recv().ok() } else { None };
+    }
+    (group, None)
+}

@@ -1,0 +1,135 @@
+//! What every engine of the ledger must do, written against `dyn Ledger` alone.
+//!
+//! An engine joins by implementing [`Engine`] and naming itself in [`conformance!`]:
+//!
+//! - [`verdicts`]: what becomes of the items of a webhook.
+//! - [`order`]: which row is next, and who is due.
+//! - [`persons`]: one person under several ids.
+//! - [`journal`]: intents, results, holds, endings.
+//! - [`statuses`]: what WhatsApp tells later.
+//! - [`recovery`]: what a new process finds.
+//! - [`reads`]: history, numbers, and the end of the engine.
+//! - [`property`]: random commands, compared with the plain [`model`] after each.
+//!
+//! [`world`] has the verbs in which the cases are written, [`items`] the messages and statuses they send.
+
+use std::sync::Arc;
+
+use parlante_ledger::Ledger;
+
+pub(crate) mod items;
+pub(crate) mod journal;
+pub(crate) mod model;
+pub(crate) mod order;
+pub(crate) mod persons;
+pub(crate) mod property;
+pub(crate) mod reads;
+pub(crate) mod recovery;
+pub(crate) mod statuses;
+pub(crate) mod verdicts;
+pub(crate) mod world;
+
+/// An engine with a store of its own, empty at first.
+pub(crate) trait Engine {
+    /// Opens the store; the same one each time.
+    fn open(&self) -> Arc<dyn Ledger>;
+    /// Leaves the store as a sudden death of the process would: what was answered is there, nothing was closed.
+    fn crash(&mut self);
+}
+
+/// One test per case of the suite, each with a fresh engine.
+macro_rules! conformance {
+    ($engine:expr) => {
+        crate::suite::conformance! { $engine;
+            verdicts: a_new_message_is_accepted_and_wakes_its_person,
+                a_known_id_is_a_duplicate,
+                an_id_is_forgotten_after_its_time,
+                a_stale_message_is_refused_and_remembered,
+                the_eleventh_of_one_batch_overflows,
+                a_refused_id_is_a_duplicate_later,
+                the_backlog_counts_the_one_in_progress,
+                the_backlog_counts_only_what_wants_an_answer,
+                one_burst_is_told_once,
+                a_burst_ends_when_the_backlog_reaches_zero,
+                people_do_not_fill_each_others_backlog,
+                noted_items_are_remembered_and_open_nothing,
+                an_empty_webhook_changes_nothing;
+            order: the_disclosure_goes_first_and_once,
+                messages_keep_the_order_of_acceptance,
+                a_notice_goes_between_two_turns,
+                a_held_row_keeps_its_place_and_the_others_wait,
+                a_row_held_before_it_was_begun_keeps_its_place,
+                a_notice_goes_out_while_an_unbegun_row_is_held,
+                due_lists_each_person_once_longest_waiting_first,
+                due_finds_those_whose_wake_was_lost;
+            persons: a_phone_alone_and_a_bsuid_alone_are_addresses,
+                the_phone_is_the_address_once_it_is_known,
+                every_order_of_joining_makes_one_person,
+                a_joined_person_waits_for_the_row_in_progress,
+                two_rows_in_progress_both_end_after_a_join,
+                the_backlog_counts_all_that_a_person_is,
+                a_joined_person_is_told_once,
+                a_joined_person_is_one_queue,
+                histories_are_joined_in_the_order_of_time,
+                a_new_number_keeps_the_person,
+                the_window_counts_from_the_newest_message;
+            journal: a_turn_is_begun_advanced_and_finished,
+                parts_are_sent_one_after_the_other,
+                a_postponed_part_is_fresh_again_later,
+                only_whatsapp_counts_as_a_hold,
+                an_unknown_part_waits_for_its_status,
+                a_drained_row_is_given_back_as_it_is,
+                a_settled_hold_does_not_wait,
+                a_failed_part_makes_the_row_dead,
+                a_dead_disclosure_is_made_again,
+                panics_are_counted_per_row,
+                a_command_for_no_row_is_an_error;
+            statuses: the_rank_only_rises,
+                a_status_may_come_before_our_own_result,
+                a_status_lets_an_unknown_part_go_on,
+                a_status_lets_a_postponed_part_go_on,
+                a_failed_status_lets_a_held_part_go_on,
+                the_code_of_the_status_stays,
+                a_failure_after_the_delivery_is_ignored,
+                a_delivery_after_the_failure_saves_the_part,
+                a_bare_sent_does_not_outlive_a_failure,
+                an_answered_message_turns_dead_once,
+                an_undelivered_disclosure_is_made_again,
+                a_foreign_tag_changes_nothing,
+                a_status_of_one_webhook_counts_once;
+            recovery: a_fresh_row_goes_on,
+                the_model_is_asked_again,
+                a_send_without_its_result_becomes_unknown,
+                an_unknown_send_waits_anew,
+                a_postponed_part_stays_postponed,
+                sent_parts_stay_sent,
+                a_graceful_stop_is_no_death,
+                twenty_deaths_end_a_row,
+                a_row_given_up_ends_the_burst,
+                what_was_answered_survives,
+                recovering_twice_finds_nothing_more;
+            reads: the_history_is_cut_at_the_newest_lines,
+                only_words_become_history,
+                counts_are_what_is_there_now,
+                queues_are_listed_longest_first,
+                closing_writes_what_was_queued,
+                a_closed_ledger_answers_closed;
+        }
+    };
+    ($engine:expr; $($area:ident: $($case:ident),+;)+) => {
+        $(mod $area {
+            use super::*;
+
+            $(#[test]
+            fn $case() {
+                crate::suite::$area::$case(&mut crate::suite::world::World::new(Box::new($engine)));
+            })+
+        })+
+
+        #[test]
+        fn random_commands_agree_with_the_model() {
+            crate::suite::property::agrees_with_the_model(|| Box::new($engine));
+        }
+    };
+}
+pub(crate) use conformance;

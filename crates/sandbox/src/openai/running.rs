@@ -1,0 +1,83 @@
+//! A request from its arrival to its end, whatever end that is.
+
+use serde_json::Value;
+
+use super::records::{Call, Calls, Outcome};
+use super::{Incoming, OpenAi, chat};
+use crate::clock;
+use crate::happening::Happening;
+use crate::script::Fault;
+
+/// A request under way. If it is dropped before it is finished, the client has hung up or the script has cut it.
+pub(super) struct Running {
+    openai: OpenAi,
+    number: u64,
+    began_ms: u64,
+    /// What the person said, for the witness; none on routes other than chat.
+    question: Option<String>,
+    done: bool,
+}
+
+impl Running {
+    /// Records the request's arrival.
+    pub(super) fn begin(openai: &OpenAi, incoming: &Incoming) -> Self {
+        let question = chat::last_user(&incoming.json);
+        let began_ms = clock::now_ms();
+        let number = openai.calls.change(|calls| record(calls, incoming, began_ms));
+        if let Some(text) = question.clone() {
+            openai.witness.tell(Happening::Asked { text });
+        }
+        Self { openai: openai.clone(), number, began_ms, question, done: false }
+    }
+
+    /// Records the fault that it met.
+    pub(super) fn met(&self, fault: Option<Fault>) {
+        self.openai.calls.change(|calls| calls.log.get_mut(self.number).map(|call| call.fault = fault));
+    }
+
+    /// Records that it was answered in whole.
+    pub(super) fn finish(&mut self, status: u16, text: String) {
+        self.end(Outcome::Answered { status, text });
+    }
+
+    fn end(&mut self, outcome: Outcome) {
+        if std::mem::replace(&mut self.done, true) {
+            return;
+        }
+        let whole = matches!(outcome, Outcome::Answered { status: 200, .. });
+        self.openai.calls.change(|calls| {
+            calls.running -= 1;
+            calls.log.get_mut(self.number).map(|call| call.outcome = outcome)
+        });
+        if let Some(text) = self.question.take() {
+            let took_ms = clock::now_ms().saturating_sub(self.began_ms);
+            self.openai.witness.tell(Happening::Answered { text, whole, took_ms });
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.end(Outcome::Broken);
+    }
+}
+
+fn record(calls: &mut Calls, incoming: &Incoming, at_ms: u64) -> u64 {
+    calls.running += 1;
+    calls.peak = calls.peak.max(calls.running);
+    let json = &incoming.json;
+    calls.log.push(|number| Call {
+        number,
+        at_ms,
+        method: incoming.method.clone(),
+        path: incoming.path.clone(),
+        headers: incoming.headers.clone(),
+        json: json.clone(),
+        route: incoming.route(),
+        last_user: chat::last_user(json),
+        messages: json.get("messages").and_then(Value::as_array).map_or(0, Vec::len),
+        stream: incoming.wants_stream(),
+        fault: None,
+        outcome: Outcome::Running,
+    })
+}

@@ -1,0 +1,188 @@
+//! The page's files and its API.
+
+use std::convert::Infallible;
+use std::net::TcpListener;
+use std::time::Duration;
+
+use actix_rt::time::interval;
+use actix_web::dev::Server;
+use actix_web::guard::{GuardContext, fn_guard};
+use actix_web::http::header::{CACHE_CONTROL, HOST, ORIGIN};
+use actix_web::{HttpResponse, web};
+use futures_util::StreamExt;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tokio::sync::mpsc;
+
+use super::board::{Board, PHONES_MAX};
+use super::events;
+use crate::clock;
+use crate::http::{content_type, serve};
+use crate::meta::{Inbound, Meta};
+use crate::openai::OpenAi;
+use crate::script::{Fault, Route, RuleId};
+use crate::shared::Shared;
+
+/// Characters of a message, as on a real phone.
+const TEXT_CHARS_MAX: usize = 4096;
+
+/// Characters of a phone's name: one line of the list.
+const NAME_CHARS_MAX: usize = 40;
+
+/// How often it is looked whether a typing indicator is over.
+const TYPING_CHECK: Duration = Duration::from_secs(1);
+
+/// The phone page: its listener serves the files and the API.
+#[derive(Clone, Debug)]
+pub(crate) struct Page {
+    board: Board,
+    meta: Meta,
+    openai: OpenAi,
+    kill: mpsc::Sender<()>,
+    /// The rule that makes the model fail, while it does.
+    model_down: Shared<Option<RuleId>>,
+}
+
+impl Page {
+    pub(crate) fn new(board: Board, meta: Meta, openai: OpenAi, kill: mpsc::Sender<()>) -> Self {
+        Self { board, meta, openai, kill, model_down: Shared::new(None) }
+    }
+
+    pub(crate) fn start(self, listener: TcpListener) -> std::io::Result<Server> {
+        let board = self.board.clone();
+        let data = web::Data::new(self);
+        let server = serve(listener, move |app| {
+            app.app_data(data.clone()).service(web::scope("").guard(fn_guard(is_own_page)).configure(routes));
+        })?;
+        actix_rt::spawn(async move {
+            let mut ticks = interval(TYPING_CHECK);
+            loop {
+                ticks.tick().await;
+                board.expire_typing(clock::now_ms());
+            }
+        });
+        Ok(server)
+    }
+}
+
+/// Only a page of this very listener may use it: not one of another site that happens to be open in the same browser.
+fn is_own_page(context: &GuardContext<'_>) -> bool {
+    let header = |name| context.head().headers().get(name).and_then(|value| value.to_str().ok());
+    let Some(host) = header(HOST) else { return false };
+    let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
+    let is_loopback = matches!(name, "127.0.0.1" | "localhost" | "[::1]");
+    is_loopback && header(ORIGIN).is_none_or(|origin| origin == format!("http://{host}"))
+}
+
+fn routes(app: &mut web::ServiceConfig) {
+    app.route("/", web::get().to(|| file("text/html; charset=utf-8", include_str!("../../page/index.html"))))
+        .route(
+            "/app.js",
+            web::get().to(|| file("text/javascript; charset=utf-8", include_str!("../../page/app.js"))),
+        )
+        .route(
+            "/style.css",
+            web::get().to(|| file("text/css; charset=utf-8", include_str!("../../page/style.css"))),
+        )
+        .route("/api/state", web::get().to(state))
+        .route("/api/events", web::get().to(changes))
+        .route("/api/phones", web::post().to(add_phone))
+        .route("/api/phones/{phone}/messages", web::post().to(write))
+        .route("/api/drawer/twice", web::post().to(deliver_twice))
+        .route("/api/drawer/kill", web::post().to(kill))
+        .route("/api/drawer/model", web::post().to(model));
+}
+
+async fn file(kind: &'static str, text: &'static str) -> HttpResponse {
+    HttpResponse::Ok().insert_header(content_type(kind)).insert_header((CACHE_CONTROL, "no-cache")).body(text)
+}
+
+async fn state(page: web::Data<Page>) -> HttpResponse {
+    page.board.read(|state| HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).json(state))
+}
+
+async fn changes(page: web::Data<Page>) -> HttpResponse {
+    let events = events::stream(&page.board).map(Ok::<_, Infallible>);
+    HttpResponse::Ok()
+        .insert_header(content_type("text/event-stream; charset=utf-8"))
+        .insert_header((CACHE_CONTROL, "no-store"))
+        .streaming(events)
+}
+
+#[derive(Deserialize)]
+struct NewPhone {
+    name: String,
+}
+
+async fn add_phone(page: web::Data<Page>, body: web::Json<NewPhone>) -> HttpResponse {
+    let name = body.name.trim();
+    if !(1..=NAME_CHARS_MAX).contains(&name.chars().count()) {
+        return refused(400, &format!("a name has 1 to {NAME_CHARS_MAX} characters"));
+    }
+    match page.board.new_phone(name) {
+        Some(phone) => HttpResponse::Ok().json(phone),
+        None => refused(409, &format!("there are {PHONES_MAX} phones already")),
+    }
+}
+
+#[derive(Deserialize)]
+struct NewMessage {
+    text: String,
+}
+
+async fn write(page: web::Data<Page>, phone: web::Path<String>, body: web::Json<NewMessage>) -> HttpResponse {
+    let Some(name) = page.board.name_of(&phone) else { return refused(404, "no such phone") };
+    if body.text.trim().is_empty() || body.text.chars().count() > TEXT_CHARS_MAX {
+        return refused(400, &format!("a message has 1 to {TEXT_CHARS_MAX} characters"));
+    }
+    let id = page.meta.deliver(Inbound::text(&phone, &body.text).name(&name));
+    HttpResponse::Ok().json(json!({"id": id}))
+}
+
+#[derive(Deserialize)]
+struct OfPhone {
+    phone: String,
+}
+
+async fn deliver_twice(page: web::Data<Page>, body: web::Json<OfPhone>) -> HttpResponse {
+    match page.board.last_written(&body.phone) {
+        Some(id) if page.meta.redeliver(&id) => HttpResponse::Ok().json(json!({"id": id})),
+        _ => refused(404, "nothing has been written on this phone yet"),
+    }
+}
+
+async fn kill(page: web::Data<Page>) -> HttpResponse {
+    // Full means that the wish is known already.
+    let _ = page.kill.try_send(());
+    done()
+}
+
+#[derive(Deserialize)]
+struct ModelIs {
+    down: bool,
+}
+
+async fn model(page: web::Data<Page>, body: web::Json<ModelIs>) -> HttpResponse {
+    let script = page.openai.script();
+    page.model_down.change(|rule| match (body.down, *rule) {
+        (true, None) => *rule = Some(script.always(Route::Chat, Fault::status(503))),
+        (false, Some(id)) => {
+            script.remove(id);
+            *rule = None;
+        }
+        _ => {}
+    });
+    page.board.model_is_down(body.down);
+    done()
+}
+
+fn done() -> HttpResponse {
+    HttpResponse::Ok().json(json!({"ok": true}))
+}
+
+fn refused(status: u16, reason: &str) -> HttpResponse {
+    let body: Value = json!({"error": reason});
+    let status =
+        actix_web::http::StatusCode::from_u16(status).unwrap_or(actix_web::http::StatusCode::BAD_REQUEST);
+    HttpResponse::build(status).json(body)
+}

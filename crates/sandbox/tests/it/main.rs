@@ -1,0 +1,10 @@
+//! The stand-ins over real sockets, as the product meets them.
+
+#[cfg(test)]
+mod meta;
+#[cfg(test)]
+mod openai;
+#[cfg(test)]
+mod page;
+#[cfg(test)]
+mod support;

@@ -1,0 +1,136 @@
+//! Every route, outermost layer first.
+//!
+//! - [`webhook`]: Meta's handshake and deliveries.
+//! - [`stats`]: numbers for operators.
+//! - [`health`]: live, ready, and how it goes.
+//! - [`guard`]: who may see the operator's routes.
+//! - [`peer`]: whose address goes into the log.
+//! - [`span`]: what a request's tracing span tells.
+
+mod guard;
+mod health;
+mod peer;
+mod span;
+mod stats;
+mod webhook;
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_rt::time::Instant;
+use actix_web::{App as WebApp, HttpServer, web};
+use parlante_actors::dedup::DedupHandle;
+use parlante_actors::ingress::{IngressConfig, IngressHandle};
+use parlante_actors::phase::PhaseWatch;
+use parlante_actors::supervise::Restarts;
+use parlante_actors::system::Actors;
+use parlante_ledger::Ledger;
+use tokio::sync::{Semaphore, watch};
+use tracing_actix_web::TracingLogger;
+
+use crate::settings::{Network, Secret, Settings};
+use guard::{Guard, Password};
+use span::RequestSpan;
+
+/// Webhook bodies in memory at once: 128 of 3 MiB are 384 MiB at the very worst; beyond it 503, and Meta comes again.
+const BODIES_MAX: usize = 128;
+/// Web workers. Each checks signatures on its own core; more than four never helped a server whose commits share one
+/// thread.
+const WORKERS_MAX: usize = 4;
+/// A worker takes this many connections; each costs a few KiB.
+const CONNECTIONS_MAX: usize = 4096;
+/// A client has this long to send its head: Meta needs milliseconds.
+const HEAD_MAX: Duration = Duration::from_secs(5);
+
+/// What handlers may reach.
+pub struct App {
+    pub(crate) dedup: DedupHandle,
+    pub(crate) restarts: Restarts,
+    pub(crate) phase: PhaseWatch,
+    pub(crate) ledger: Arc<dyn Ledger>,
+    pub(crate) ledger_failed: watch::Receiver<bool>,
+    pub(crate) bodies: Semaphore,
+    pub(crate) verified: bool,
+    pub(crate) verify_token: Option<Password>,
+    pub(crate) guard: Guard,
+    pub(crate) trusted_proxies: Vec<Network>,
+    pub(crate) started: Instant,
+}
+
+impl App {
+    /// Takes what the routes need from the settings and the running actors.
+    #[must_use]
+    pub fn new(
+        settings: &Settings,
+        actors: &Actors,
+        ledger: Arc<dyn Ledger>,
+        ledger_failed: watch::Receiver<bool>,
+    ) -> Self {
+        Self {
+            dedup: actors.dedup.clone(),
+            restarts: actors.restarts.clone(),
+            phase: actors.phase.clone(),
+            ledger,
+            ledger_failed,
+            bodies: Semaphore::new(BODIES_MAX),
+            verified: !settings.whatsapp.app_secrets.is_empty(),
+            verify_token: settings.whatsapp.verify_token.as_ref().map(Secret::expose).map(Password::new),
+            guard: Guard::new(settings.admin.token.as_ref().map(Secret::expose)),
+            trusted_proxies: settings.server.trusted_proxies.clone(),
+            started: Instant::now(),
+        }
+    }
+
+    /// Webhooks are taken.
+    pub(crate) fn is_ready(&self) -> bool {
+        !self.phase.draining() && !*self.ledger_failed.borrow()
+    }
+}
+
+/// Listens on `address`; port 0 takes a free one.
+///
+/// # Errors
+/// If the address cannot be bound.
+pub fn listen(
+    address: SocketAddr,
+    app: App,
+    ingress: IngressConfig,
+) -> io::Result<(actix_web::dev::Server, SocketAddr)> {
+    let app = web::Data::new(app);
+    let listener = TcpListener::bind(address)?;
+    let bound = listener.local_addr()?;
+    let workers = std::thread::available_parallelism().map_or(1, usize::from).min(WORKERS_MAX);
+    let server = HttpServer::new(move || {
+        // One ingress per worker, started here because it is stateless and belongs to its worker.
+        let ingress = IngressHandle::start(ingress.clone(), app.dedup.clone());
+        WebApp::new()
+            .wrap(TracingLogger::<RequestSpan>::new())
+            .app_data(app.clone())
+            .app_data(web::Data::new(ingress))
+            .configure(routes)
+    })
+    .workers(workers)
+    .max_connections(CONNECTIONS_MAX)
+    .client_request_timeout(HEAD_MAX)
+    .shutdown_timeout(1)
+    // The drain is ours: see `lifecycle`.
+    .disable_signals()
+    .listen(listener)?
+    .run();
+    Ok((server, bound))
+}
+
+fn routes(config: &mut web::ServiceConfig) {
+    config
+        .service(
+            web::resource("/webhook")
+                .route(web::get().to(webhook::handshake))
+                .route(web::post().to(webhook::deliver)),
+        )
+        .route("/stats", web::get().to(stats::stats))
+        .route("/health", web::get().to(health::health))
+        .route("/health/live", web::get().to(health::live))
+        .route("/health/ready", web::get().to(health::ready));
+}

@@ -1,0 +1,99 @@
+//! Meta's handshake and deliveries.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use actix_web::http::header::{ContentType, RETRY_AFTER};
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
+use bytes::{Bytes, BytesMut};
+use futures_util::StreamExt;
+use parlante_actors::events;
+use parlante_actors::ingress::{IngressHandle, Refused};
+use parlante_wire::signature::Signature;
+
+use super::{App, peer};
+
+/// Meta's own bound on a body.
+const BODY_MAX: usize = 3 * 1024 * 1024;
+/// A body has this long to arrive: long enough for 3 MiB over a poor line, short enough that slow clients cannot
+/// hold all places.
+const BODY_TIME_MAX: Duration = Duration::from_secs(10);
+/// What a refused delivery is told to wait, in seconds.
+const RETRY_AFTER_S: u64 = 2;
+
+/// `GET /webhook`: Meta asks whether this endpoint is ours; the answer is its challenge, bytes unchanged.
+pub(super) async fn handshake(
+    app: web::Data<App>,
+    query: web::Query<HashMap<String, String>>,
+) -> HttpResponse {
+    if !app.is_ready() {
+        return unavailable();
+    }
+    let given = |key: &str| query.get(key).map(String::as_str);
+    let is_ours = app
+        .verify_token
+        .as_ref()
+        .zip(given("hub.verify_token"))
+        .is_some_and(|(token, offered)| token.is(offered));
+    match (given("hub.mode"), given("hub.challenge")) {
+        (Some("subscribe"), Some(challenge)) if is_ours => HttpResponse::Ok()
+            .content_type(ContentType::plaintext())
+            .insert_header(("x-content-type-options", "nosniff"))
+            .body(challenge.to_owned()),
+        _ => HttpResponse::Forbidden().finish(),
+    }
+}
+
+/// `POST /webhook`: 200 once everything in it is durable.
+pub(super) async fn deliver(
+    app: web::Data<App>,
+    ingress: web::Data<IngressHandle>,
+    request: HttpRequest,
+    payload: web::Payload,
+) -> HttpResponse {
+    if !app.is_ready() {
+        return unavailable();
+    }
+    let ip = peer::ip(&request, &app.trusted_proxies);
+    let signature = signature(&request);
+    if app.verified && signature.is_none() {
+        events::webhook_signature_missing(&ip);
+        return HttpResponse::Unauthorized().finish();
+    }
+    // Held until the answer: the body stays in memory as long.
+    let Ok(_place) = app.bodies.try_acquire() else { return unavailable() };
+    let body = match actix_rt::time::timeout(BODY_TIME_MAX, read(payload)).await {
+        Ok(Ok(body)) => body,
+        Ok(Err(mut refusal)) => return refusal.finish(),
+        Err(_) => return HttpResponse::RequestTimeout().finish(),
+    };
+    // A task of its own: a client that hangs up must not cancel what is half on its way to the ledger.
+    let delivered = actix_rt::spawn(async move { ingress.deliver(signature, body, ip).await });
+    match delivered.await {
+        Ok(Ok(())) => HttpResponse::Ok().finish(),
+        Ok(Err(Refused::Signature)) => HttpResponse::Unauthorized().finish(),
+        Ok(Err(Refused::NotAnObject)) => HttpResponse::BadRequest().finish(),
+        Ok(Err(Refused::Unavailable)) | Err(_) => unavailable(),
+    }
+}
+
+fn signature(request: &HttpRequest) -> Option<Signature> {
+    let header = request.headers().get("x-hub-signature-256")?;
+    Signature::parse(header.to_str().ok()?)
+}
+
+async fn read(mut payload: web::Payload) -> Result<Bytes, HttpResponseBuilder> {
+    let mut body = BytesMut::new();
+    while let Some(piece) = payload.next().await {
+        let piece = piece.map_err(|_| HttpResponse::BadRequest())?;
+        if body.len() + piece.len() > BODY_MAX {
+            return Err(HttpResponse::PayloadTooLarge());
+        }
+        body.extend_from_slice(&piece);
+    }
+    Ok(body.freeze())
+}
+
+fn unavailable() -> HttpResponse {
+    HttpResponse::ServiceUnavailable().insert_header((RETRY_AFTER, RETRY_AFTER_S)).finish()
+}

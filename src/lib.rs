@@ -1,0 +1,25 @@
+//! Parlante puts a persona on WhatsApp. Every message that was acknowledged with 200 is answered once, in order,
+//! or is listed with the reason why not.
+//!
+//! This crate is the binary; no business rule lives here.
+//!
+//! - [`cli`]: the commands.
+//! - [`settings`]: what the operator has set, checked before anything starts.
+//! - [`persona`]: the persona's file.
+//! - [`server`]: wires the parts together; bind, run, stop.
+//! - [`http`]: every route.
+//! - [`lifecycle`]: the signals that end it.
+//! - [`telemetry`]: JSON logs.
+//! - [`real`]: the real clock, randomness and faults.
+
+pub mod cli;
+pub mod http;
+pub mod lifecycle;
+pub mod persona;
+pub mod real;
+pub mod server;
+pub mod settings;
+pub mod telemetry;
+
+pub use server::{Seams, Server};
+pub use settings::Settings;

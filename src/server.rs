@@ -1,0 +1,258 @@
+//! The server is a value: bind, ask its address, run until it is told to stop. The only place that wires parts.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_rt::time::Instant;
+use actix_web::dev::ServerHandle;
+use derive_more::{Display, Error, From};
+use parlante_actors::conversation::ConversationConfig;
+use parlante_actors::dedup::DedupConfig;
+use parlante_actors::events;
+use parlante_actors::ingress::IngressConfig;
+use parlante_actors::openai::OpenAiConfig;
+use parlante_actors::system::{Actors, Config, Deps};
+use parlante_actors::whatsapp::WhatsAppConfig;
+use parlante_domain::policy::Retry;
+use parlante_domain::time::as_millis;
+use parlante_domain::{Clock, Faults, Random};
+use parlante_ledger::{AcceptRules, Ledger, LedgerError, OpenError, Recover, Sqlite};
+use parlante_wire::signature::Secrets;
+use tracing::{error, info};
+
+use crate::http::{self, App};
+use crate::persona::{self, PersonaError};
+use crate::real::{self, SystemClock, SystemRandomness};
+use crate::settings::{Secret, Settings, Warning};
+
+/// How often due rows are looked for.
+const SWEEP: Duration = Duration::from_secs(2);
+/// Longest wait for the HTTP server's last answers after the drain.
+const STOP_MAX: Duration = Duration::from_millis(1500);
+
+/// What a test may replace: time, randomness, faults, the sweep's rhythm.
+#[derive(Clone)]
+pub struct Seams {
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Jitter.
+    pub random: Arc<dyn Random>,
+    /// Faults.
+    pub faults: Arc<dyn Faults>,
+    /// How often due rows are looked for.
+    pub sweep: Duration,
+}
+
+impl Default for Seams {
+    /// The real ones.
+    fn default() -> Self {
+        Self {
+            clock: Arc::new(SystemClock),
+            random: Arc::new(SystemRandomness::default()),
+            faults: real::faults(),
+            sweep: SWEEP,
+        }
+    }
+}
+
+/// The server could not start.
+#[derive(Debug, Display, Error, From)]
+pub enum StartError {
+    /// The persona's file cannot be used: exit 2.
+    Persona(PersonaError),
+    /// The ledger cannot be opened: exit 3.
+    Open(OpenError),
+    /// The ledger failed during recovery: exit 3.
+    Recovery(LedgerError),
+    /// The address cannot be bound: exit 1.
+    #[display("cannot listen on {address}: {source}; set HOST and PORT to a free address")]
+    #[from(skip)]
+    Bind {
+        /// What was asked for.
+        address: SocketAddr,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// The core thread died at start: exit 1.
+    #[display("the actor system did not start")]
+    Actors,
+}
+
+/// Why a running server ended by itself.
+#[derive(Debug, Clone, PartialEq, Eq, Display, Error)]
+pub enum RunError {
+    /// A commit failed in a way after which the file cannot be trusted: exit 3.
+    #[display("the ledger failed")]
+    Ledger,
+    /// An actor without which nothing goes on had to be given up: exit 1.
+    #[display("the actor {actor} was given up")]
+    #[error(ignore)]
+    GaveUp {
+        /// Which.
+        #[error(not(source))]
+        actor: &'static str,
+    },
+    /// The HTTP server ended: exit 1.
+    #[display("the HTTP server ended: {reason}")]
+    #[error(ignore)]
+    Http {
+        /// Its own words.
+        reason: String,
+    },
+}
+
+/// A bound server.
+pub struct Server {
+    settings: Settings,
+    actors: Actors,
+    ledger: Sqlite,
+    http: actix_web::dev::Server,
+    address: SocketAddr,
+}
+
+impl Server {
+    /// Opens the ledger, recovers, starts the actors, listens. When it returns, the server is ready.
+    ///
+    /// # Errors
+    /// [`StartError`]; nothing is left running.
+    pub async fn bind(settings: Settings, seams: Seams) -> Result<Self, StartError> {
+        warn_of(&settings);
+        let persona = Arc::new(persona::load(settings.persona.file.as_deref())?);
+        let ledger = Sqlite::open(&settings.ledger.path, seams.faults.clone())?;
+        recover(&settings, &ledger, &seams).await?;
+        let deps = Deps {
+            ledger: Arc::new(ledger.clone()),
+            persona,
+            clock: seams.clock,
+            random: seams.random,
+            faults: seams.faults.clone(),
+        };
+        let actors = Actors::start(config(&settings, seams.sweep), deps).await.ok_or(StartError::Actors)?;
+        let ingress = IngressConfig {
+            secrets: secrets(&settings),
+            number: settings.whatsapp.phone_number_id.as_deref().map(Into::into),
+            faults: seams.faults,
+            restarts: actors.restarts.clone(),
+        };
+        let app = App::new(&settings, &actors, Arc::new(ledger.clone()), ledger.failed());
+        let wanted = SocketAddr::new(settings.server.host, settings.server.port);
+        let (http, address) = http::listen(wanted, app, ingress)
+            .map_err(|source| StartError::Bind { address: wanted, source })?;
+        info!(event = "server_started", address = %address, version = env!("CARGO_PKG_VERSION"));
+        Ok(Self { settings, actors, ledger, http, address })
+    }
+
+    /// The address that it listens on.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Serves until `stop` resolves, then drains and ends.
+    ///
+    /// # Errors
+    /// [`RunError`] if it has to end by itself.
+    pub async fn run(self, stop: impl Future<Output = ()>) -> Result<(), RunError> {
+        let handle = self.http.handle();
+        let mut failed = self.ledger.failed();
+        let (actors, ledger) = (self.actors, self.ledger);
+        let ended = tokio::select! {
+            () = stop => Ok(()),
+            ended = self.http => Err(RunError::Http { reason: format!("{ended:?}") }),
+            _ = failed.wait_for(|failed| *failed) => Err(RunError::Ledger),
+            actor = actors.restarts.gave_up() => Err(RunError::GaveUp { actor }),
+        };
+        match &ended {
+            Ok(()) => drain(&actors, &ledger, &handle, self.settings.server.drain).await,
+            Err(reason) => {
+                error!(event = "server_failed", reason = %reason);
+                handle.stop(false).await;
+            }
+        }
+        actors.stop();
+        ended
+    }
+}
+
+/// Webhooks are answered 503 from here on; attempts that run may end; then HTTP, ledger and actors end.
+async fn drain(actors: &Actors, ledger: &Sqlite, http: &ServerHandle, limit: Duration) {
+    let began = Instant::now();
+    info!(event = "shutdown_started", in_progress = actors.in_progress());
+    actors.drain(limit).await;
+    // Awaiting a stop without bound would let one stuck client hold up the process.
+    let _ = actix_rt::time::timeout(STOP_MAX, http.stop(true)).await;
+    if let Err(failure) = ledger.close().await {
+        events::ledger_unavailable(&failure);
+    }
+    info!(
+        event = "shutdown_completed",
+        duration_ms = as_millis(began.elapsed()),
+        in_progress = actors.in_progress()
+    );
+}
+
+async fn recover(settings: &Settings, ledger: &Sqlite, seams: &Seams) -> Result<(), LedgerError> {
+    let began = Instant::now();
+    let now = seams.clock.now();
+    let found = ledger.recover(Recover { now, reconcile_until: now + settings.whatsapp.reconcile }).await?;
+    events::recovery_completed(&found, began.elapsed());
+    Ok(())
+}
+
+fn warn_of(settings: &Settings) {
+    for warning in settings.warnings() {
+        match warning {
+            Warning::VerificationSkipped => {
+                tracing::warn!(event = "webhook_verification_skipped", reason = %warning);
+            }
+            Warning::VoiceDisabled => info!(event = "voice_disabled", reason = %warning),
+            Warning::Unencrypted(_) => tracing::warn!(event = "connection_unencrypted", reason = %warning),
+        }
+    }
+}
+
+fn secrets(settings: &Settings) -> Option<Arc<Secrets>> {
+    let secrets = &settings.whatsapp.app_secrets;
+    (!secrets.is_empty()).then(|| Arc::new(Secrets::new(secrets.iter().map(Secret::expose))))
+}
+
+fn token(secret: Option<&Secret>) -> String {
+    secret.map(|secret| secret.expose().to_owned()).unwrap_or_default()
+}
+
+fn config(settings: &Settings, sweep: Duration) -> Config {
+    let Settings { whatsapp, openai, conversation, dedup, .. } = settings;
+    Config {
+        dedup: DedupConfig {
+            rules: AcceptRules {
+                backlog: u32::try_from(conversation.backlog).unwrap_or(u32::MAX),
+                stale_after: conversation.stale,
+                remember: dedup.ttl,
+            },
+            idle: conversation.idle,
+            sweep,
+        },
+        conversation: ConversationConfig {
+            turn: conversation.turn,
+            reconcile: whatsapp.reconcile,
+            ambiguous_send: whatsapp.ambiguous_send,
+            history_tokens: openai.history_tokens,
+        },
+        openai: OpenAiConfig {
+            base_url: openai.base_url.as_str().to_owned(),
+            api_key: token(openai.api_key.as_ref()),
+            model: openai.model.clone(),
+            max_answer_tokens: openai.max_answer_tokens,
+            timeout: openai.timeout,
+            retry: Retry { max_attempts: openai.max_attempts, backoff: openai.backoff.clone() },
+        },
+        whatsapp: WhatsAppConfig {
+            base_url: whatsapp.base_url.as_str().to_owned(),
+            api_version: whatsapp.api_version.clone(),
+            access_token: token(whatsapp.access_token.as_ref()),
+            timeout: whatsapp.timeout,
+            retry: Retry { max_attempts: whatsapp.max_attempts, backoff: whatsapp.backoff.clone() },
+        },
+    }
+}
