@@ -89,11 +89,9 @@ fn join(db: &Connection, one: i64, other: i64) -> Sql<i64> {
 /// What both were to be told, or one has been told already, the one that they are is told once: of the disclosures
 /// and notices that nobody has begun, the newest goes.
 fn drop_told_twice(db: &Connection, one: i64, other: i64) -> Sql<()> {
-    let (disclosed, overflow_told): (bool, bool) = cached(
-        db,
-        "SELECT min(disclosed), min(overflow_told) FROM person WHERE id IN (?1, ?2)",
-    )?
-    .query_row(params![one, other], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let (disclosed, overflow_told): (bool, bool) =
+        cached(db, "SELECT min(disclosed), min(overflow_told) FROM person WHERE id IN (?1, ?2)")?
+            .query_row(params![one, other], |row| Ok((row.get(0)?, row.get(1)?)))?;
     for (purpose, twice) in [(Purpose::Disclosure, disclosed), (Purpose::Overflow, overflow_told)] {
         if twice {
             cached(

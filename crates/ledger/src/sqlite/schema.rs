@@ -119,12 +119,14 @@ pub(super) fn explain(error: &SchemaError) -> String {
     match error {
         SchemaError::Sql(error) => match error.sqlite_error_code() {
             Some(rusqlite::ErrorCode::NotADatabase | rusqlite::ErrorCode::DatabaseCorrupt) => {
-                "the file is damaged or not a ledger; restore a backup, or move it away and start anew".to_owned()
+                "the file is damaged or not a ledger; restore a backup, or move it away and start anew"
+                    .to_owned()
             }
             _ => error.to_string(),
         },
         SchemaError::Foreign => {
-            "the file is a database of another program, not a ledger; set LEDGER_PATH to another file".to_owned()
+            "the file is a database of another program, not a ledger; set LEDGER_PATH to another file"
+                .to_owned()
         }
         SchemaError::Damaged(what) => {
             format!("the file is damaged ({what}); restore a backup, or move it away and start anew")

@@ -87,10 +87,8 @@ pub(super) fn hold(db: &Connection, hold: &Hold) -> Sql<Held> {
             return Ok(Held::Settled);
         }
     }
-    let postponed = matches!(
-        hold.settle,
-        Some(Settle { step: Step::Send(_), outcome: StepOutcome::Postponed(_), .. })
-    );
+    let postponed =
+        matches!(hold.settle, Some(Settle { step: Step::Send(_), outcome: StepOutcome::Postponed(_), .. }));
     cached(
         db,
         "UPDATE message SET due = ?2, running = 0, holds = holds + ?3 WHERE seq = ?1 AND state = 'open'",

@@ -65,8 +65,7 @@ fn what_queues_during_a_commit_shares_the_next() {
     assert_eq!(world.counts(), Counts::default(), "and nothing is seen");
     gate.release();
 
-    let verdicts: Vec<Verdict> =
-        answers.into_iter().flat_map(|answer| world.wait(answer).verdicts).collect();
+    let verdicts: Vec<Verdict> = answers.into_iter().flat_map(|answer| world.wait(answer).verdicts).collect();
     assert_eq!(gate.commits(), 2, "one for the first, one for all the others");
     assert_eq!(verdicts[3], Verdict::Duplicate, "those of one group see each other");
     assert_eq!(world.serve_all(world.due()[0].person), ["disclosure", "m1", "m2", "m3", "m4"]);

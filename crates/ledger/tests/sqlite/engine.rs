@@ -104,7 +104,8 @@ impl Gate {
     /// Waits until this many commits have come this far.
     pub(crate) fn await_commits(&self, count: usize) {
         let state = self.state.lock().unwrap();
-        let (_state, waited) = self.changed.wait_timeout_while(state, PATIENCE, |s| s.commits < count).unwrap();
+        let (_state, waited) =
+            self.changed.wait_timeout_while(state, PATIENCE, |s| s.commits < count).unwrap();
         assert!(!waited.timed_out(), "commit {count} never came");
     }
 }

@@ -2,14 +2,14 @@
 //! leaves it as it is.
 
 use std::io::{BufRead, BufReader};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use parlante_domain::ports::NoFaults;
-use parlante_ledger::{Accept, Ledger, OpenError, Sqlite};
+use parlante_ledger::{Accept, Ledger, OpenError, Sqlite, Verdict};
 
-use super::engine::{SqliteEngine, open, scratch};
+use super::engine::{Gate, SqliteEngine, open, scratch};
 use crate::suite::items::phone;
 use crate::suite::world::World;
 
@@ -18,6 +18,10 @@ fn refusal(path: &Path) -> OpenError {
     assert_eq!(error.path, path);
     assert!(error.to_string().contains(&path.display().to_string()), "{error}");
     error
+}
+
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    PathBuf::from(format!("{}{suffix}", path.display()))
 }
 
 /// Refused with these words, and not a byte of the file changed.
@@ -66,9 +70,33 @@ fn the_lock_is_let_go_by_closing() {
 }
 
 #[test]
+fn the_lock_outlasts_the_last_handle_until_all_is_written() {
+    let place = scratch();
+    let path = place.path().join("ledger.db");
+    let gate = Arc::new(Gate::default());
+    gate.close();
+    let ledger = Sqlite::open(&path, gate.clone()).unwrap();
+    let world = World::new(Box::new(SqliteEngine::new()));
+    let items = || vec![world.text(&phone("393200000001"), "m1")];
+    let queued = ledger.accept(Accept { items: items(), now: world.now, rules: world.rules });
+    gate.await_commits(1);
+    drop(ledger);
+    refusal(&path);
+
+    gate.release();
+    assert!(matches!(world.wait(queued).verdicts[..], [Verdict::Accepted { .. }]));
+    let wait =
+        Command::new("flock").args(["--timeout", "30"]).arg(with_suffix(&path, ".lock")).arg("true").status();
+    assert!(wait.expect("flock (util-linux) is needed for this test").success(), "the lock is never let go");
+    let again = open(&path).accept(Accept { items: items(), now: world.now, rules: world.rules });
+    assert_eq!(world.wait(again).verdicts, [Verdict::Duplicate]);
+}
+
+#[test]
 fn a_second_process_is_refused_both_ways() {
     let place = scratch();
-    let (path, lock) = (place.path().join("ledger.db"), place.path().join("ledger.db.lock"));
+    let path = place.path().join("ledger.db");
+    let lock = with_suffix(&path, ".lock");
     // The other process holds the lock until its standard input ends.
     let mut other = Command::new("flock")
         .arg(&lock)
@@ -113,7 +141,11 @@ fn a_place_that_cannot_be_written_is_an_error() {
 fn a_file_that_is_no_ledger_is_left_alone() {
     let place = scratch();
     let path = place.path().join("ledger.db");
-    std::fs::write(&path, "These are the accounts of the year 1987, of which there is no copy.\n".repeat(100)).unwrap();
+    std::fs::write(
+        &path,
+        "These are the accounts of the year 1987, of which there is no copy.\n".repeat(100),
+    )
+    .unwrap();
     is_left_alone(&path, "damaged");
 }
 

@@ -1,7 +1,9 @@
 //! Intents, results, holds, endings: the way of one row.
 
+use std::time::Duration;
+
 use parlante_domain::turn::ErrorCode;
-use parlante_domain::{Content, Kind, Seq};
+use parlante_domain::{Content, Kind, Seq, Status};
 use parlante_ledger::{Begin, Ending, Finish, Finished, Held, PartState, Purpose, Step, StepOutcome};
 
 use super::items::{OURS, phone};
@@ -99,7 +101,7 @@ pub(crate) fn a_drained_row_is_given_back_as_it_is(world: &mut World) {
     let row = world.head(person);
     world.begin(row.seq, Step::Complete);
     world.advance(row.seq, answered(), Some(reply(&["a"])), None);
-    assert_eq!(world.hold(row.seq, 0 * SECOND, None), Held::Waiting);
+    assert_eq!(world.hold(row.seq, Duration::ZERO, None), Held::Waiting);
     let given_back = world.head(person);
     assert_eq!((name(&given_back).as_str(), given_back.begun), ("m1", true));
     assert_eq!((given_back.reply, given_back.next_part), (Some(reply(&["a"])), PartState::Fresh));
@@ -111,7 +113,7 @@ pub(crate) fn a_settled_hold_does_not_wait(world: &mut World) {
     let person = world.arrive_known(&phone(ANNA), &["m1"]);
     let row = world.send_first_part(person, reply(&["a", "b"]));
     for part in 0..2 {
-        world.tell(row.seq, part, Ok(parlante_domain::Status::Sent));
+        world.tell(row.seq, part, Ok(Status::Sent));
         let late = if part == 0 { unknown(part) } else { postponed(part) };
         assert_eq!(world.hold(row.seq, SECOND, late), Held::Settled);
         let row = world.head(person);
@@ -130,7 +132,8 @@ pub(crate) fn a_failed_part_makes_the_row_dead(world: &mut World) {
     assert_eq!(finished.ending, Ending::Dead(ErrorCode::recorded("131026")), "whatever the caller believed");
 
     let row = world.send_first_part(person, reply(&["a"]));
-    let finished = world.finish(row.seq, Some(refused(0, "131047")), Ending::Dead(ErrorCode::recorded("131047")));
+    let finished =
+        world.finish(row.seq, Some(refused(0, "131047")), Ending::Dead(ErrorCode::recorded("131047")));
     assert_eq!(finished.ending, Ending::Dead(ErrorCode::recorded("131047")));
     assert_eq!((finished.remaining, world.counts().dead), (0, 2));
     assert_eq!(world.history(person), Vec::<String>::new());

@@ -229,7 +229,11 @@ impl Model {
     ) -> Seq {
         let wake = wakes.next().expect("a wake is missing");
         assert!(self.rows.last().is_none_or(|last| last.seq < wake.seq), "places grow");
-        assert_eq!(*self.people[person].id.get_or_insert(wake.person), wake.person, "a person keeps their id");
+        assert_eq!(
+            *self.people[person].id.get_or_insert(wake.person),
+            wake.person,
+            "a person keeps their id"
+        );
         self.rows.push(Entry {
             seq: wake.seq,
             person,

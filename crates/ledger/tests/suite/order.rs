@@ -81,7 +81,9 @@ pub(crate) fn a_notice_goes_out_while_an_unbegun_row_is_held(world: &mut World) 
 
 pub(crate) fn due_lists_each_person_once_longest_waiting_first(world: &mut World) {
     let people: Vec<_> = ["3", "1", "2"]
-        .map(|n| world.arrive_known(&phone(&format!("39320000000{n}")), &[&format!("a{n}"), &format!("b{n}")]))
+        .map(|n| {
+            world.arrive_known(&phone(&format!("39320000000{n}")), &[&format!("a{n}"), &format!("b{n}")])
+        })
         .into();
     let listed = |limit| -> Vec<_> {
         world.wait(world.ledger.due(world.now, limit)).iter().map(|wake| wake.person).collect()

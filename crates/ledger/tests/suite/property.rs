@@ -11,8 +11,8 @@ use std::time::Duration;
 use parlante_domain::turn::ErrorCode;
 use parlante_domain::{Item, PersonId, Sender, Seq, Status, Tag};
 use parlante_ledger::{
-    Accept, AcceptRules, Advance, Begin, Ending, Finish, Held, Hold, PartState, Purpose, Recover, Reply, Step,
-    StepOutcome,
+    Accept, AcceptRules, Advance, Begin, Ending, Finish, Held, Hold, PartState, Purpose, Recover, Reply, Row,
+    Settle, Step, StepOutcome,
 };
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -43,7 +43,9 @@ enum Command {
     GiveBack(Index),
     Later(Duration),
     /// The process ends, in order or suddenly, and a new one starts.
-    Restart { sudden: bool },
+    Restart {
+        sudden: bool,
+    },
 }
 
 #[derive(Debug, Clone)]
@@ -161,7 +163,12 @@ impl Run {
             }
             Command::GiveBack(person) => {
                 if let Some(row) = self.idle_head(*person) {
-                    self.hold(Hold { seq: row.seq, now: self.world.now, until: self.world.now + SECOND, settle: None });
+                    self.hold(Hold {
+                        seq: row.seq,
+                        now: self.world.now,
+                        until: self.world.now + SECOND,
+                        settle: None,
+                    });
                 }
             }
             Command::Later(wait) => self.world.later(*wait),
@@ -201,7 +208,7 @@ impl Run {
     }
 
     /// The head of a person whose conversation has no call under way.
-    fn idle_head(&self, person: Index) -> Option<parlante_ledger::Row> {
+    fn idle_head(&self, person: Index) -> Option<Row> {
         let person: PersonId = pick(person, &self.model.people())?;
         self.model.head(person, self.world.now).filter(|row| !self.calls.contains_key(&row.seq))
     }
@@ -210,7 +217,12 @@ impl Run {
         let Some(row) = self.idle_head(person) else { return };
         let next = self.model.next_step(&row);
         if let PartState::Failed(code) = row.next_part {
-            return self.finish(Finish { seq: row.seq, now: self.world.now, settle: None, ending: Ending::Dead(code) });
+            return self.finish(Finish {
+                seq: row.seq,
+                now: self.world.now,
+                settle: None,
+                ending: Ending::Dead(code),
+            });
         }
         let Some(step) = next else {
             return self.finish(Finish { seq: row.seq, now: self.world.now, settle: None, ending: DONE });
@@ -243,7 +255,12 @@ impl Run {
             (Step::Complete, CallEnd::Refused) => {
                 let code = ErrorCode::status(500);
                 let apology = Reply { failed: Some(code.clone()), ..persona("sorry") };
-                self.advance(seq, settled(step, StepOutcome::Failed(code)), Some(apology), Some(Step::Send(0)));
+                self.advance(
+                    seq,
+                    settled(step, StepOutcome::Failed(code)),
+                    Some(apology),
+                    Some(Step::Send(0)),
+                );
             }
             (Step::Send(part), CallEnd::Well) => self.part_sent(seq, part),
             (Step::Send(_), CallEnd::Refused) => {
@@ -272,7 +289,7 @@ impl Run {
         }
     }
 
-    fn advance(&mut self, seq: Seq, settle: parlante_ledger::Settle, reply: Option<Reply>, next: Option<Step>) {
+    fn advance(&mut self, seq: Seq, settle: Settle, reply: Option<Reply>, next: Option<Step>) {
         let intent = next.and_then(|step| self.world.intent(step));
         let advance = Advance { seq, now: self.world.now, settle, reply, intent };
         self.world.wait(self.world.ledger.advance(advance.clone()));

@@ -4,7 +4,8 @@ use parlante_domain::policy::{Line, Speaker};
 use parlante_domain::turn::ErrorCode;
 use parlante_domain::{Address, Content, Inbound, Item, Kind, PersonId, Seq};
 use parlante_ledger::{
-    Accept, Advance, Begin, Ending, Finish, Hold, LedgerError, Queue, Recover, Reply, Step, Verdict,
+    Accept, Advance, Answer, Begin, Ending, Finish, Hold, LedgerError, Queue, Recover, Reply, Step,
+    StepOutcome, Verdict,
 };
 
 use super::items::{phone, text};
@@ -37,7 +38,7 @@ pub(crate) fn only_words_become_history(world: &mut World) {
     let failed = Some(ErrorCode::status(500));
     let row = world.head(person);
     world.begin(row.seq, Step::Complete);
-    let gone = settled(Step::Complete, parlante_ledger::StepOutcome::Failed(ErrorCode::status(500)));
+    let gone = settled(Step::Complete, StepOutcome::Failed(ErrorCode::status(500)));
     let apology = Reply { failed: failed.clone(), ..persona("sorry") };
     world.advance(row.seq, gone, Some(apology.clone()), Some(Step::Send(0)));
     assert_eq!(world.head(person).reply, Some(apology));
@@ -116,7 +117,7 @@ pub(crate) fn a_closed_ledger_answers_closed(world: &mut World) {
     let person = world.arrive(&phone(ANNA), &["m1"]);
     world.wait(world.ledger.close());
     let (now, seq, ledger) = (world.now, Seq(1), &world.ledger);
-    fn closed<T: std::fmt::Debug>(world: &World, answer: parlante_ledger::Answer<T>) {
+    fn closed<T: std::fmt::Debug>(world: &World, answer: Answer<T>) {
         assert_eq!(world.outcome(answer).unwrap_err(), LedgerError::Closed);
     }
     closed(world, ledger.accept(Accept { items: vec![], now, rules: world.rules }));

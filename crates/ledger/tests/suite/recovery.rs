@@ -1,8 +1,10 @@
 //! What a new process finds.
 
+use std::time::Duration;
+
 use parlante_domain::turn::ErrorCode;
 use parlante_domain::{PersonId, Status};
-use parlante_ledger::{Ending, Held, PartState, Recovered, Row, Step, Verdict, Wake};
+use parlante_ledger::{Ending, Held, PartState, Purpose, Recovered, Row, Step, StepOutcome, Verdict, Wake};
 
 use super::items::phone;
 use super::world::{DONE, RECONCILE, SECOND, World, answered, postponed, reply, sent, settled, unknown};
@@ -99,8 +101,8 @@ pub(crate) fn a_graceful_stop_is_no_death(world: &mut World) {
     let (person, row) = one_message(world);
     for _ in 0..=DEATHS_MAX {
         world.begin(row.seq, Step::Complete);
-        let interrupted = settled(Step::Complete, parlante_ledger::StepOutcome::Postponed(ErrorCode::NETWORK));
-        assert_eq!(world.hold(row.seq, 0 * SECOND, Some(interrupted)), Held::Waiting);
+        let interrupted = settled(Step::Complete, StepOutcome::Postponed(ErrorCode::NETWORK));
+        assert_eq!(world.hold(row.seq, Duration::ZERO, Some(interrupted)), Held::Waiting);
         assert_eq!(world.restart(), found(1, 0));
     }
     assert_eq!(world.serve_all(person), ["m1"]);
@@ -130,7 +132,7 @@ pub(crate) fn a_row_given_up_ends_the_burst(world: &mut World) {
         world.crash();
     }
     world.write(&anna, &["x1"]);
-    assert_eq!(world.serve(person).0.purpose, parlante_ledger::Purpose::Overflow);
+    assert_eq!(world.serve(person).0.purpose, Purpose::Overflow);
     let row = world.head(person);
     for _ in 0..DEATHS_MAX {
         world.begin(row.seq, Step::Complete);
@@ -148,7 +150,8 @@ pub(crate) fn what_was_answered_survives(world: &mut World) {
     world.serve(person);
     let row = world.send_first_part(person, reply(&["a"]));
     world.finish(row.seq, None, Ending::Dead(ErrorCode::UNCERTAIN));
-    let (id, before) = (world.ledger.id().to_owned(), (world.counts(), world.head(person), world.history(person)));
+    let (id, before) =
+        (world.ledger.id().to_owned(), (world.counts(), world.head(person), world.history(person)));
     assert_eq!(id.len(), 16);
     world.crash();
     assert_eq!(world.ledger.id(), id, "tags of the last process are still ours");

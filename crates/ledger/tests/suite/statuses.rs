@@ -68,7 +68,10 @@ pub(crate) fn a_failed_status_lets_a_held_part_go_on(world: &mut World) {
     for late in [unknown(0), postponed(0)] {
         world.hold(row.seq, HOUR, late);
         let told = world.tell(row.seq, 0, Err("131026"));
-        assert_eq!((told.verdicts, told.wakes), (vec![Verdict::Settled], vec![Wake { person, seq: row.seq }]));
+        assert_eq!(
+            (told.verdicts, told.wakes),
+            (vec![Verdict::Settled], vec![Wake { person, seq: row.seq }])
+        );
         let code = ErrorCode::recorded("131026");
         assert_eq!(world.head(person).next_part, PartState::Failed(code.clone()));
         assert_eq!(world.finish(row.seq, None, Ending::Dead(code.clone())).ending, Ending::Dead(code));
@@ -82,7 +85,11 @@ pub(crate) fn the_code_of_the_status_stays(world: &mut World) {
     world.tell(row.seq, 0, Err("131026"));
     assert_eq!(world.hold(row.seq, HOUR, unknown(0)), Held::Settled);
     let finished = world.finish(row.seq, None, Ending::Dead(ErrorCode::TIMEOUT));
-    assert_eq!(finished.ending, Ending::Dead(ErrorCode::recorded("131026")), "not the timeout of our own call");
+    assert_eq!(
+        finished.ending,
+        Ending::Dead(ErrorCode::recorded("131026")),
+        "not the timeout of our own call"
+    );
 }
 
 pub(crate) fn a_failure_after_the_delivery_is_ignored(world: &mut World) {
@@ -141,8 +148,7 @@ pub(crate) fn a_foreign_tag_changes_nothing(world: &mut World) {
     let (person, row) = sending(world);
     let before = world.head(person);
     let foreign = Tag { ledger: "0123456789abcdef".into(), seq: row.seq, part: 0 };
-    let tags =
-        [foreign.clone(), world.tag(Seq(404), 0), world.tag(row.seq, 7), world.tag(Seq(-1), 0)];
+    let tags = [foreign.clone(), world.tag(Seq(404), 0), world.tag(row.seq, 7), world.tag(Seq(-1), 0)];
     for outcome in [Ok(Status::Delivered), Err("131026")] {
         let told = world.accept(tags.iter().map(|tag| status(tag.clone(), outcome)).collect());
         assert_eq!((told.verdicts, told.wakes), (vec![Verdict::Unmatched; 4], vec![]));

@@ -1,10 +1,12 @@
 //! What becomes of the items of a webhook.
 
-use parlante_domain::{Address, Item, Noted};
-use parlante_ledger::{Step, Verdict};
+use std::time::Duration;
+
+use parlante_domain::{Address, Item, Noted, PersonId};
+use parlante_ledger::{Counts, Step, Verdict};
 
 use super::items::{phone, text};
-use super::world::{HOUR, World};
+use super::world::{HOUR, World, name};
 
 const ANNA: &str = "393200000001";
 
@@ -13,7 +15,7 @@ fn is_accepted(verdict: &Verdict) -> bool {
 }
 
 /// Ten open messages, the disclosure made.
-fn full(world: &World) -> parlante_domain::PersonId {
+fn full(world: &World) -> PersonId {
     let ids: Vec<String> = (1..=10).map(|n| format!("m{n}")).collect();
     world.arrive_known(&phone(ANNA), &ids.iter().map(String::as_str).collect::<Vec<_>>())
 }
@@ -51,7 +53,7 @@ pub(crate) fn an_id_is_forgotten_after_its_time(world: &mut World) {
     world.serve_all(person);
     world.later(world.rules.remember);
     assert_eq!(world.verdict(&anna, "m1"), Verdict::Duplicate, "to the end of its time");
-    world.later(std::time::Duration::from_millis(1));
+    world.later(Duration::from_millis(1));
     assert!(is_accepted(&world.verdict(&anna, "m1")), "after it");
     assert_eq!(world.verdict(&anna, "m1"), Verdict::Duplicate, "and remembered anew");
 }
@@ -60,7 +62,7 @@ pub(crate) fn a_stale_message_is_refused_and_remembered(world: &mut World) {
     let anna = phone(ANNA);
     let oldest = world.now - world.rules.stale_after;
     let message = |id, at| Item::Message(text(id, &anna, at));
-    let too_old = oldest - std::time::Duration::from_millis(1);
+    let too_old = oldest - Duration::from_millis(1);
     let accepted = world.accept(vec![message("stale", too_old), message("just", oldest)]);
     assert_eq!(accepted.verdicts[0], Verdict::Stale { user: Address::Phone(ANNA.into()) });
     assert!(is_accepted(&accepted.verdicts[1]), "{accepted:?}");
@@ -119,7 +121,7 @@ pub(crate) fn one_burst_is_told_once(world: &mut World) {
     let anna = phone(ANNA);
     let first = world.write(&anna, &["x1", "x2"]);
     assert_eq!(first.wakes.len(), 1, "one notice for both");
-    assert_eq!(name_of_next(world, person), "notice");
+    assert_eq!(name(&world.head(person)), "notice");
     world.serve(person);
     world.serve(person);
     assert!(is_accepted(&world.verdict(&anna, "m11")));
@@ -167,9 +169,5 @@ pub(crate) fn noted_items_are_remembered_and_open_nothing(world: &mut World) {
 pub(crate) fn an_empty_webhook_changes_nothing(world: &mut World) {
     let accepted = world.accept(vec![]);
     assert_eq!((accepted.verdicts, accepted.wakes), (vec![], vec![]));
-    assert_eq!(world.counts(), parlante_ledger::Counts::default());
-}
-
-fn name_of_next(world: &World, person: parlante_domain::PersonId) -> String {
-    super::world::name(&world.head(person))
+    assert_eq!(world.counts(), Counts::default());
 }

@@ -6,9 +6,9 @@ use std::time::Duration;
 use parlante_domain::turn::ErrorCode;
 use parlante_domain::{CustomerReply, Item, Millis, PersonId, Sender, Seq, Status, Tag};
 use parlante_ledger::{
-    Accept, AcceptRules, Accepted, Advance, Answer, Begin, Counts, Ending, Finish, Finished, Held, Hold, Intent,
-    Ledger, LedgerError, Purpose, Recover, Recovered, Reply, Row, Settle, Step, StepOutcome, Usage, Verdict,
-    Wake,
+    Accept, AcceptRules, Accepted, Advance, Answer, Begin, Counts, Ending, Finish, Finished, Held, Hold,
+    Intent, Ledger, LedgerError, Purpose, Recover, Recovered, Reply, Row, Settle, Step, StepOutcome, Usage,
+    Verdict, Wake,
 };
 use tokio::runtime::Runtime;
 
@@ -25,8 +25,11 @@ pub(crate) const RECONCILE: Duration = Duration::from_secs(30);
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The rules as the settings have them by default.
-pub(crate) const RULES: AcceptRules =
-    AcceptRules { backlog: 10, stale_after: Duration::from_secs(24 * 3600), remember: Duration::from_secs(192 * 3600) };
+pub(crate) const RULES: AcceptRules = AcceptRules {
+    backlog: 10,
+    stale_after: Duration::from_secs(24 * 3600),
+    remember: Duration::from_secs(192 * 3600),
+};
 
 pub(crate) struct World {
     engine: Box<dyn Engine>,
@@ -223,7 +226,11 @@ pub(crate) fn name(row: &Row) -> String {
 /// An answer of the model in these parts.
 pub(crate) fn reply(parts: &[&str]) -> Reply {
     let words = Some(parts.concat());
-    Reply { reply: CustomerReply::recorded(parts.iter().map(|&part| part.to_owned()).collect()), words, failed: None }
+    Reply {
+        reply: CustomerReply::recorded(parts.iter().map(|&part| part.to_owned()).collect()),
+        words,
+        failed: None,
+    }
 }
 
 /// A text of the persona.

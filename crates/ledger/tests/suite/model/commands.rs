@@ -4,8 +4,8 @@ use parlante_domain::policy::{Line, Speaker};
 use parlante_domain::turn::ErrorCode;
 use parlante_domain::{Content, Millis, Seq, Status, StatusUpdate};
 use parlante_ledger::{
-    Advance, Begin, Ending, Finish, Finished, Held, Hold, Purpose, Recover, Recovered, Settle, Step, StepOutcome,
-    Undone, Verdict, Wake,
+    Advance, Begin, Ending, Finish, Finished, Held, Hold, Purpose, Recover, Recovered, Settle, Step,
+    StepOutcome, Undone, Verdict, Wake,
 };
 
 use super::{Entry, Model, PartOf, State};
