@@ -9,8 +9,6 @@ use parlante_domain::{Kind, MessageId, Noted};
 use parlante_ledger::{LedgerError, Recovered, Undone};
 use tracing::{error, info, warn};
 
-use crate::supervise::Post;
-
 /// A provider of ours, as it is called in logs, settings and `/stats`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, derive_more::Display)]
 #[display(rename_all = "lowercase")]
@@ -102,27 +100,37 @@ pub(crate) fn http_failed(at: &Attempt<'_>, took: Duration) {
     );
 }
 
-pub(crate) fn actor_restarted(post: &Post, reason: &str, restarts: usize, backoff: Duration) {
+/// What a panic of an actor says of itself.
+pub(crate) struct Restart<'a> {
+    pub(crate) actor: &'a str,
+    pub(crate) user_id: Option<String>,
+    pub(crate) reason: &'a str,
+    pub(crate) restarts: usize,
+    pub(crate) backoff: Duration,
+    pub(crate) mailbox: usize,
+}
+
+pub(crate) fn actor_restarted(of: &Restart<'_>) {
     error!(
         event = "actor_restarted",
-        actor = post.actor,
-        user_id = post.user_id.get(),
-        reason,
-        restarts,
-        backoff_ms = as_millis(backoff),
-        mailbox = post.load.count()
+        actor = of.actor,
+        user_id = of.user_id,
+        reason = of.reason,
+        restarts = of.restarts,
+        backoff_ms = as_millis(of.backoff),
+        mailbox = of.mailbox
     );
 }
 
-pub(crate) fn actor_gave_up(post: &Post, reason: &str, restarts: usize) {
+pub(crate) fn actor_gave_up(of: &Restart<'_>) {
     error!(
         event = "actor_gave_up",
-        actor = post.actor,
-        user_id = post.user_id.get(),
-        reason,
-        restarts,
-        backoff_ms = 0,
-        mailbox = post.load.count()
+        actor = of.actor,
+        user_id = of.user_id,
+        reason = of.reason,
+        restarts = of.restarts,
+        backoff_ms = as_millis(of.backoff),
+        mailbox = of.mailbox
     );
 }
 

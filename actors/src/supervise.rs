@@ -4,7 +4,6 @@
 //! queued messages survive, the message in progress and all futures in flight are lost. What they stood for is in
 //! the ledger, and the sweep finds it.
 
-use std::any::Any;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
 use std::future::Future;
@@ -133,8 +132,8 @@ impl<A: Actor<Context = Context<A>> + Supervised> Future for Keeper<A> {
             }
             match catch_unwind(AssertUnwindSafe(|| Pin::new(&mut keeper.future).poll(task))) {
                 Ok(ended) => return ended,
-                Err(panic) => {
-                    if !keeper.restart(&*panic) {
+                Err(_panic) => {
+                    if !keeper.restart() {
                         return Poll::Ready(());
                     }
                 }
@@ -145,23 +144,34 @@ impl<A: Actor<Context = Context<A>> + Supervised> Future for Keeper<A> {
 
 impl<A: Actor<Context = Context<A>> + Supervised> Keeper<A> {
     /// False when the actor is given up or nobody holds its address any more.
-    fn restart(&mut self, panic: &(dyn Any + Send)) -> bool {
+    fn restart(&mut self) -> bool {
         let now = Instant::now();
         while self.recent.front().is_some_and(|at| now.duration_since(*at) > BUDGET_WINDOW) {
             self.recent.pop_front();
         }
-        let reason = reason(panic);
-        if self.recent.len() >= BUDGET {
-            events::actor_gave_up(&self.post, &reason, self.recent.len());
+        let reason = reason();
+        let given_up = self.recent.len() >= BUDGET;
+        let backoff = if given_up { Duration::ZERO } else { backoff(self.recent.len()) };
+        if !given_up {
+            self.recent.push_back(now);
+        }
+        let said = events::Restart {
+            actor: self.post.actor,
+            user_id: self.post.user_id.get(),
+            reason: &reason,
+            restarts: self.recent.len(),
+            backoff,
+            mailbox: self.post.load.count(),
+        };
+        if given_up {
+            events::actor_gave_up(&said);
             if self.post.vital {
                 self.post.restarts.gave_up.send_replace(Some(self.post.actor));
             }
             return false;
         }
-        let backoff = backoff(self.recent.len());
-        self.recent.push_back(now);
         self.post.restarts.count(self.post.actor);
-        events::actor_restarted(&self.post, &reason, self.recent.len(), backoff);
+        events::actor_restarted(&said);
         // A panic in the actor's own `restarting` counts like any other.
         let restarted = catch_unwind(AssertUnwindSafe(|| self.future.restart())).unwrap_or(true);
         self.pause = (restarted && !backoff.is_zero()).then(|| Box::pin(actix_rt::time::sleep(backoff)));
@@ -189,7 +199,8 @@ pub fn install_panic_hook() {
     }));
 }
 
-fn reason(_panic: &(dyn Any + Send)) -> String {
+/// Where the panic that was just caught came from.
+fn reason() -> String {
     let place = PLACE.with_borrow_mut(Option::take);
     place.map_or_else(|| "panic".to_owned(), |place| format!("panic at {place}"))
 }

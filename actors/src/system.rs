@@ -13,7 +13,7 @@ use parlante_domain::{Clock, Faults, Persona, Random};
 use parlante_ledger::Ledger;
 use tokio::sync::{oneshot, watch};
 
-use crate::call::http;
+use crate::call::{Shared, http};
 use crate::conversation::{ConversationConfig, Desk, Working};
 use crate::dedup::{DedupConfig, DedupHandle};
 use crate::openai::{OpenAiConfig, OpenAiHandle};
@@ -46,16 +46,6 @@ pub struct Deps {
     pub random: Arc<dyn Random>,
     /// Faults for tests.
     pub faults: Arc<dyn Faults>,
-}
-
-/// What the clients share.
-pub(crate) struct Shared {
-    pub(crate) ledger: Arc<dyn Ledger>,
-    pub(crate) random: Arc<dyn Random>,
-    pub(crate) faults: Arc<dyn Faults>,
-    pub(crate) restarts: Restarts,
-    pub(crate) phase: PhaseWatch,
-    pub(crate) tls: Arc<rustls::ClientConfig>,
 }
 
 /// The running actor system.

@@ -9,11 +9,23 @@ use actix_rt::time::Instant;
 use parlante_domain::policy::{RETRY_AFTER_MAX, Retry};
 use parlante_domain::ports::jittered;
 use parlante_domain::turn::ErrorCode;
-use parlante_domain::{MessageId, Random};
+use parlante_domain::{Faults, MessageId, Random};
+use parlante_ledger::Ledger;
 use parlante_wire::outcome::{Outcome, Refusal};
 
 use crate::events::{self, Service};
 use crate::phase::PhaseWatch;
+use crate::supervise::Restarts;
+
+/// What the clients are handed at start.
+pub(crate) struct Shared {
+    pub(crate) ledger: Arc<dyn Ledger>,
+    pub(crate) random: Arc<dyn Random>,
+    pub(crate) faults: Arc<dyn Faults>,
+    pub(crate) restarts: Restarts,
+    pub(crate) phase: PhaseWatch,
+    pub(crate) tls: Arc<rustls::ClientConfig>,
+}
 
 /// What a failed attempt asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

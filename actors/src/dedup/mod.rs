@@ -20,7 +20,6 @@ use parlante_ledger::AcceptRules;
 
 use crate::conversation::Desk;
 use crate::events;
-use crate::ingress::Refused;
 use crate::load::Load;
 use crate::supervise::{self, Post};
 use actor::{Accept, Dedup};
@@ -30,6 +29,10 @@ const MAILBOX: usize = 4096;
 /// Longest wait of a webhook for its commit. Meta gives up at a time it does not publish; after this it is told to
 /// come again.
 const ACCEPT_DEADLINE: Duration = Duration::from_secs(10);
+
+/// The items could not be made durable in time; Meta delivers them again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NotDurable;
 
 /// What Dedup decides by.
 #[derive(Debug, Clone)]
@@ -111,17 +114,17 @@ impl DedupHandle {
     /// Takes the items of one webhook. Answers after their commit.
     ///
     /// # Errors
-    /// [`Refused::Unavailable`] if they could not be made durable in time.
-    pub async fn accept(&self, items: Vec<Item>) -> Result<(), Refused> {
+    /// [`NotDurable`]; what Meta delivers again is then answered once all the same.
+    pub async fn accept(&self, items: Vec<Item>) -> Result<(), NotDurable> {
         let accept = Accept { items, _ticket: self.load.enter() };
         match actix_rt::time::timeout(ACCEPT_DEADLINE, self.addr.send(accept)).await {
             Ok(Ok(Ok(()))) => Ok(()),
             Ok(Ok(Err(failure))) => {
                 events::ledger_unavailable(&failure);
-                Err(Refused::Unavailable)
+                Err(NotDurable)
             }
             // A panic of Dedup or a commit that takes too long: Meta delivers again.
-            Ok(Err(_)) | Err(_) => Err(Refused::Unavailable),
+            Ok(Err(_)) | Err(_) => Err(NotDurable),
         }
     }
 

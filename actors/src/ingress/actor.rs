@@ -6,7 +6,7 @@ use parlante_wire::signature::Signature;
 use parlante_wire::webhook;
 
 use super::{IngressConfig, Refused};
-use crate::dedup::DedupHandle;
+use crate::dedup::{DedupHandle, NotDurable};
 use crate::events;
 use crate::load::Ticket;
 
@@ -60,7 +60,7 @@ impl Handler<Deliver> for Ingress {
         let dedup = self.dedup.clone();
         Box::pin(async move {
             let _ticket = deliver._ticket;
-            dedup.accept(batch.items).await
+            dedup.accept(batch.items).await.map_err(|NotDurable| Refused::Unavailable)
         })
     }
 }

@@ -10,13 +10,12 @@ use parlante_domain::turn::ErrorCode;
 use parlante_domain::{MessageId, ModelAnswer, Seq};
 use parlante_ledger::Usage;
 
-use crate::call::Attempts;
 use crate::call::http::Http;
+use crate::call::{Attempts, Shared};
 use crate::events::Service;
 use crate::flight::Key;
 use crate::load::Load;
 use crate::supervise::{self, Post};
-use crate::system::Shared;
 use actor::{Ask, Land, OpenAi};
 
 /// How the model is reached.

@@ -13,13 +13,12 @@ use parlante_domain::turn::ErrorCode;
 use parlante_domain::{Address, CustomerReply, MessageId, PhoneNumberId, Seq, Tag};
 use parlante_ledger::StepOutcome;
 
-use crate::call::Attempts;
 use crate::call::http::Http;
+use crate::call::{Attempts, Shared};
 use crate::events::Service;
 use crate::flight::Key;
 use crate::load::Load;
 use crate::supervise::{self, Post};
-use crate::system::Shared;
 use actor::{Attach, Land, Send, Typing, WhatsApp};
 
 /// How the Cloud API is reached.
