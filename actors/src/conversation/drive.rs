@@ -71,6 +71,7 @@ impl Drive {
             if drive.is_answer() {
                 let waited = drive.now().since(drive.row.accepted_at);
                 events::task_started(&drive.row.message_id, &drive.row.user.masked(), waited);
+                desk.whatsapp.show_typing(&drive.row.number, &drive.row.message_id);
             }
         }
         drive
@@ -87,10 +88,7 @@ impl Drive {
                     next = self.hold(self.now()).await?;
                     continue;
                 }
-                Next::Stop(paused) => {
-                    self.desk.started.use_up(self.row.seq, self.elapsed());
-                    return Ok(paused);
-                }
+                Next::Stop(paused) => return Ok(paused),
             };
             let effect;
             (turn, effect) = match turn.step(event) {
@@ -186,7 +184,7 @@ impl Drive {
         let mut asked = std::pin::pin!(asked);
         let over = actix_rt::time::sleep(left);
         let mut over = std::pin::pin!(over);
-        let mut typing = actix_rt::time::interval(TYPING_RENEWED);
+        let mut typing = actix_rt::time::interval_at(Instant::now() + TYPING_RENEWED, TYPING_RENEWED);
         loop {
             tokio::select! {
                 biased;
@@ -295,6 +293,7 @@ impl Drive {
         if let Some(step) = settled {
             self.land(step);
         }
+        self.desk.started.use_up(self.row.seq, self.elapsed());
         Ok(Next::Stop(match held {
             Held::Waiting => Paused::Held,
             Held::Settled => Paused::GoOn,
