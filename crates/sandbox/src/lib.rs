@@ -3,7 +3,7 @@
 //! Whoever speaks to the real ones can speak to these: same paths, bodies, errors, signatures, redeliveries. What
 //! goes wrong in life goes wrong here on order, on the wire: answers that are late, cut, missing or wrong.
 //!
-//! - [`Sandbox`]: starts everything on one thread of its own; ends it when dropped.
+//! - [`Sandbox`]: starts everything on threads of its own; ends it when dropped.
 //! - [`Options`]: ports, secrets, pace.
 //! - [`Meta`]: people write ([`Inbound`]), webhooks are delivered until they are answered 200, sends are recorded.
 //! - [`OpenAi`]: chat completions, streamed and whole, by a built-in persona, an echo, or whatever a test says.

@@ -1,4 +1,4 @@
-//! One sandbox: three listeners on one thread of their own, and the handles to them.
+//! One sandbox: up to three listeners in an actix system of their own, and the handles to them.
 
 use std::io;
 use std::net::TcpListener;

@@ -67,6 +67,7 @@ macro_rules! conformance {
                 every_order_of_joining_makes_one_person,
                 a_joined_person_waits_for_the_row_in_progress,
                 two_rows_in_progress_both_end_after_a_join,
+                a_joined_person_may_be_joined_again,
                 the_backlog_counts_all_that_a_person_is,
                 a_joined_person_is_told_once,
                 a_joined_person_is_one_queue,
@@ -86,6 +87,7 @@ macro_rules! conformance {
                 a_command_for_no_row_is_an_error;
             statuses: the_rank_only_rises,
                 a_status_may_come_before_our_own_result,
+                what_a_status_has_settled_is_not_begun_again,
                 a_status_lets_an_unknown_part_go_on,
                 a_status_lets_a_postponed_part_go_on,
                 a_failed_status_lets_a_held_part_go_on,

@@ -93,6 +93,24 @@ pub(crate) fn two_rows_in_progress_both_end_after_a_join(world: &mut World) {
     assert_eq!(world.serve_all(one), ["x1"]);
 }
 
+pub(crate) fn a_joined_person_may_be_joined_again(world: &mut World) {
+    let eldest = world.arrive_known(&phone("393200000002"), &["e1"]);
+    let (middle, youngest) = strangers(world);
+    let row = world.send_first_part(youngest, reply(&["to b1"]));
+    assert_eq!(say(world, &both(NUMBER, BSUID), "x1"), middle);
+    assert_eq!(say(world, &both("393200000002", BSUID), "x2"), eldest);
+    assert_eq!(
+        (world.next(eldest), world.next(middle)),
+        (None, None),
+        "the youngest's row is still in progress"
+    );
+    assert_eq!(world.counts().people, 1);
+    assert_eq!(world.finish(row.seq, Some(sent(row.seq, 0)), DONE).remaining, 4);
+    assert_eq!(world.serve_all(eldest), ["e1", "p1", "x1", "x2"]);
+    assert_eq!(world.history(youngest), world.history(eldest));
+    assert_eq!(world.history(eldest).len(), 10);
+}
+
 pub(crate) fn the_backlog_counts_all_that_a_person_is(world: &mut World) {
     world.rules.backlog = 3;
     let (one, other) = strangers(world);

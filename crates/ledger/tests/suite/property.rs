@@ -24,10 +24,10 @@ use super::model::Model;
 use super::world::{DONE, HOUR, RECONCILE, RULES, SECOND, World, answered, persona, reply, sent, settled};
 
 /// A backlog that random messages overflow often.
-const RUN_RULES: AcceptRules = AcceptRules { backlog: 3, ..RULES };
+const RUN_RULES: AcceptRules = AcceptRules { backlog: 2, ..RULES };
 
 /// Runs unless `PROPTEST_CASES` says otherwise: about three seconds.
-const CASES: u32 = 64;
+const CASES: u32 = 48;
 
 #[derive(Debug, Clone)]
 enum Command {
@@ -69,7 +69,7 @@ pub(crate) fn agrees_with_the_model(engine: impl Fn() -> Box<dyn Engine>) {
     if std::env::var_os("PROPTEST_CASES").is_none() {
         config.cases = CASES;
     }
-    let commands = proptest::collection::vec(command(), 1..60);
+    let commands = proptest::collection::vec(command(), 1..120);
     let result = TestRunner::new(config).run(&commands, |commands| {
         let mut run = Run::new(engine());
         for command in &commands {
@@ -93,7 +93,7 @@ fn command() -> impl Strategy<Value = Command> {
     ];
     let wait = prop_oneof![Just(SECOND), Just(RECONCILE), Just(HOUR), Just(100 * HOUR)];
     prop_oneof![
-        6 => proptest::collection::vec(incoming(), 1..6).prop_map(Command::Accept),
+        6 => proptest::collection::vec(incoming(), 1..4).prop_map(Command::Accept),
         8 => any::<Index>().prop_map(Command::TakeUp),
         10 => (any::<Index>(), end).prop_map(|(call, end)| Command::Return(call, end)),
         1 => any::<Index>().prop_map(Command::Panic),
@@ -104,7 +104,7 @@ fn command() -> impl Strategy<Value = Command> {
 }
 
 fn incoming() -> impl Strategy<Value = Incoming> {
-    let message = (sender(), 0..40_u8, proptest::bool::weighted(0.1))
+    let message = (sender(), 0..120_u8, proptest::bool::weighted(0.1))
         .prop_map(|(sender, id, stale)| Incoming::Message { sender, id, stale });
     let outcome = prop_oneof![
         2 => Just(Some(Status::Sent)),

@@ -2,7 +2,7 @@
 
 use parlante_domain::turn::ErrorCode;
 use parlante_domain::{Address, MessageId, PersonId, Seq, Status, Tag};
-use parlante_ledger::{Ending, Held, PartState, Purpose, Row, Undone, Verdict, Wake};
+use parlante_ledger::{Ending, Held, PartState, Purpose, Row, Step, Undone, Verdict, Wake};
 
 use super::items::{phone, status};
 use super::world::{DONE, HOUR, World, name, postponed, reply, sent, unknown};
@@ -43,6 +43,16 @@ pub(crate) fn a_status_may_come_before_our_own_result(world: &mut World) {
     let finished = world.finish(row.seq, unknown(0), DONE);
     assert_eq!(finished.ending, DONE, "what the status settled stays");
     assert_eq!(finished.attempts, 2, "our own attempt counts all the same");
+}
+
+pub(crate) fn what_a_status_has_settled_is_not_begun_again(world: &mut World) {
+    let (person, row) = sending(world);
+    world.tell(row.seq, 0, Ok(Status::Delivered));
+    // A conversation that restarted may have read the row before the status came.
+    world.begin(row.seq, Step::Send(0));
+    assert_eq!(world.head(person).parts_sent, 1);
+    assert_eq!(world.crash().reconciled, 0);
+    assert_eq!(world.head(person).parts_sent, 1);
 }
 
 pub(crate) fn a_status_lets_an_unknown_part_go_on(world: &mut World) {
