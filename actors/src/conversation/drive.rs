@@ -109,21 +109,27 @@ impl Drive {
     /// Where the journal says the row stands.
     fn resume(&self) -> Turn {
         match &self.row.reply {
-            None => Turn::Accepted(self.plan()),
-            Some(reply) => Turn::Sending(Sending {
+            Some(reply) if !self.is_poisoned() => Turn::Sending(Sending {
                 reply: reply.reply.clone(),
                 part: usize::try_from(self.row.parts_sent).unwrap_or(usize::MAX),
                 unknowns: self.row.unknowns,
                 awaiting: self.row.next_part == PartState::Unknown,
                 failed: reply.failed.clone(),
             }),
+            _ => Turn::Accepted(self.plan()),
         }
+    }
+
+    /// It made its conversation panic too often, and nothing of its answer can have reached the person.
+    fn is_poisoned(&self) -> bool {
+        let untold = self.row.parts_sent == 0 && self.row.next_part == PartState::Fresh;
+        self.row.panics >= PANICS_MAX && untold
     }
 
     fn plan(&self) -> Plan {
         let texts = &self.desk.persona.texts;
         let say = |text| Plan::Say(CustomerReply::from(text));
-        if self.row.panics >= PANICS_MAX {
+        if self.is_poisoned() && self.is_answer() {
             return say(&texts.apology);
         }
         match (self.row.purpose, &self.row.content) {
@@ -232,8 +238,9 @@ impl Drive {
         let Turn::Sending(sending) = turn else { return Ok(Next::Stop(Paused::Held)) };
         let number = u32::try_from(part).unwrap_or(u32::MAX);
         let step = Step::Send(number);
-        if self.row.reply.is_none() && self.reply.is_none() {
-            let failed = (self.row.panics >= PANICS_MAX).then_some(ErrorCode::PANIC);
+        let unrecorded = self.row.reply.is_none() || self.is_poisoned();
+        if unrecorded && part == 0 && self.reply.is_none() {
+            let failed = (self.is_poisoned() && self.is_answer()).then_some(ErrorCode::PANIC);
             self.reply = Some(Reply { reply: sending.reply.clone(), words: None, failed });
         }
         if !self.intend(step, self.desk.whatsapp.deadline()).await? {
