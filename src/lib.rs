@@ -5,7 +5,9 @@
 //!
 //! - [`cli`]: the commands.
 //! - [`settings`]: what the operator has set, checked before anything starts.
+//! - `operator`: what an operator may ask of the ledger.
 //! - [`persona`]: the persona's file.
+//! - [`retention`]: takes out what was kept for its time.
 //! - [`server`]: wires the parts together; bind, run, stop.
 //! - [`http`]: every route.
 //! - [`lifecycle`]: the signals that end it.
@@ -15,8 +17,10 @@
 pub mod cli;
 pub mod http;
 pub mod lifecycle;
+mod operator;
 pub mod persona;
 pub mod real;
+pub mod retention;
 pub mod server;
 pub mod settings;
 pub mod telemetry;

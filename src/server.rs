@@ -17,13 +17,14 @@ use parlante_actors::whatsapp::WhatsAppConfig;
 use parlante_domain::policy::Retry;
 use parlante_domain::time::as_millis;
 use parlante_domain::{Clock, Faults, Random};
-use parlante_ledger::{AcceptRules, Ledger, LedgerError, OpenError, Recover, Sqlite};
+use parlante_ledger::{AcceptRules, Ledger, LedgerError, OpenError, Recover, Sqlite, Wake};
 use parlante_wire::signature::Secrets;
 use tracing::{error, info};
 
 use crate::http::{self, App};
 use crate::persona::{self, PersonaError};
 use crate::real::{self, SystemClock, SystemRandomness};
+use crate::retention;
 use crate::settings::{Secret, Settings, Warning};
 
 /// How often due rows are looked for.
@@ -31,7 +32,7 @@ const SWEEP: Duration = Duration::from_secs(2);
 /// Longest wait for the HTTP server's last answers after the drain.
 const STOP_MAX: Duration = Duration::from_millis(1500);
 
-/// What a test may replace: time, randomness, faults, the sweep's rhythm.
+/// What a test may replace: time, randomness, faults, the rhythm of sweep and cleaning.
 #[derive(Clone)]
 pub struct Seams {
     /// Time.
@@ -42,6 +43,8 @@ pub struct Seams {
     pub faults: Arc<dyn Faults>,
     /// How often due rows are looked for.
     pub sweep: Duration,
+    /// How often what was kept for its time is taken out.
+    pub clean: Duration,
 }
 
 impl Default for Seams {
@@ -52,6 +55,7 @@ impl Default for Seams {
             random: Arc::new(SystemRandomness::default()),
             faults: real::faults(),
             sweep: SWEEP,
+            clean: retention::EVERY,
         }
     }
 }
@@ -107,6 +111,8 @@ pub struct Server {
     settings: Settings,
     actors: Actors,
     ledger: Sqlite,
+    clock: Arc<dyn Clock>,
+    clean: Duration,
     http: actix_web::dev::Server,
     address: SocketAddr,
 }
@@ -120,27 +126,29 @@ impl Server {
         warn_of(&settings);
         let persona = Arc::new(persona::load(settings.persona.file.as_deref())?);
         let ledger = Sqlite::open(&settings.ledger.path, seams.faults.clone())?;
-        recover(&settings, &ledger, &seams).await?;
+        let suspects = recover(&settings, &ledger, &seams).await?;
         let deps = Deps {
             ledger: Arc::new(ledger.clone()),
             persona,
-            clock: seams.clock,
+            clock: seams.clock.clone(),
             random: seams.random,
             faults: seams.faults.clone(),
         };
-        let actors = Actors::start(config(&settings, seams.sweep), deps).await.ok_or(StartError::Actors)?;
+        let actors =
+            Actors::start(config(&settings, seams.sweep, suspects), deps).await.ok_or(StartError::Actors)?;
         let ingress = IngressConfig {
             secrets: secrets(&settings),
             number: settings.whatsapp.phone_number_id.as_deref().map(Into::into),
             faults: seams.faults,
             restarts: actors.restarts.clone(),
         };
-        let app = App::new(&settings, &actors, Arc::new(ledger.clone()), ledger.failed());
+        let app =
+            App::new(&settings, &actors, Arc::new(ledger.clone()), seams.clock.clone(), ledger.failed());
         let wanted = SocketAddr::new(settings.server.host, settings.server.port);
         let (http, address) = http::listen(wanted, app, ingress)
             .map_err(|source| StartError::Bind { address: wanted, source })?;
         info!(event = "server_started", address = %address, version = env!("CARGO_PKG_VERSION"));
-        Ok(Self { settings, actors, ledger, http, address })
+        Ok(Self { settings, actors, ledger, clock: seams.clock, clean: seams.clean, http, address })
     }
 
     /// The address that it listens on.
@@ -157,11 +165,16 @@ impl Server {
         let handle = self.http.handle();
         let mut failed = self.ledger.failed();
         let (actors, ledger) = (self.actors, self.ledger);
+        let keep = retention::of(&self.settings);
+        let cleaning = retention::keep(Arc::new(ledger.clone()), self.clock, keep, self.clean);
+        // A task of its own: dropped with the select, it would have stopped answering before the drain begins.
+        let mut http = actix_rt::spawn(self.http);
         let ended = tokio::select! {
             () = stop => Ok(()),
-            ended = self.http => Err(RunError::Http { reason: format!("{ended:?}") }),
+            ended = &mut http => Err(RunError::Http { reason: format!("{ended:?}") }),
             _ = failed.wait_for(|failed| *failed) => Err(RunError::Ledger),
             actor = actors.restarts.gave_up() => Err(RunError::GaveUp { actor }),
+            never = cleaning => match never {},
         };
         match &ended {
             Ok(()) => drain(&actors, &ledger, &handle, self.settings.server.drain).await,
@@ -192,12 +205,13 @@ async fn drain(actors: &Actors, ledger: &Sqlite, http: &ServerHandle, limit: Dur
     );
 }
 
-async fn recover(settings: &Settings, ledger: &Sqlite, seams: &Seams) -> Result<(), LedgerError> {
+/// Finds what the last process left; answers the rows over which it died more than once.
+async fn recover(settings: &Settings, ledger: &Sqlite, seams: &Seams) -> Result<Vec<Wake>, LedgerError> {
     let began = Instant::now();
     let now = seams.clock.now();
     let found = ledger.recover(Recover { now, reconcile_until: now + settings.whatsapp.reconcile }).await?;
     events::recovery_completed(&found, began.elapsed());
-    Ok(())
+    Ok(found.suspects)
 }
 
 fn warn_of(settings: &Settings) {
@@ -221,7 +235,7 @@ fn token(secret: Option<&Secret>) -> String {
     secret.map(|secret| secret.expose().to_owned()).unwrap_or_default()
 }
 
-fn config(settings: &Settings, sweep: Duration) -> Config {
+fn config(settings: &Settings, sweep: Duration, suspects: Vec<Wake>) -> Config {
     let Settings { whatsapp, openai, conversation, dedup, .. } = settings;
     Config {
         dedup: DedupConfig {
@@ -232,6 +246,7 @@ fn config(settings: &Settings, sweep: Duration) -> Config {
             },
             idle: conversation.idle,
             sweep,
+            suspects,
         },
         conversation: ConversationConfig {
             turn: conversation.turn,

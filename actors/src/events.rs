@@ -6,7 +6,7 @@ use std::time::Duration;
 use parlante_domain::time::as_millis;
 use parlante_domain::turn::ErrorCode;
 use parlante_domain::{Kind, MessageId, Noted};
-use parlante_ledger::{LedgerError, Recovered, Undone};
+use parlante_ledger::{DeadLetter, LedgerError, Recovered};
 use tracing::{error, info, warn};
 
 /// A provider of ours, as it is called in logs, settings and `/stats`.
@@ -73,8 +73,9 @@ pub(crate) fn message_dead_lettered(id: &MessageId, user_id: &str, code: &ErrorC
     error!(event = "message_dead_lettered", message_id = %id, user_id, error_code = %code, attempts);
 }
 
-pub(crate) fn message_undone(undone: &Undone) {
-    message_dead_lettered(&undone.message_id, &undone.user.masked(), &undone.code, undone.attempts);
+/// A message that turned out not to be answered, other than by its own turn.
+pub(crate) fn dead_letter(letter: &DeadLetter) {
+    message_dead_lettered(&letter.message_id, &letter.user.masked(), &letter.code, letter.attempts);
 }
 
 /// What one failed attempt says of itself.
@@ -139,13 +140,14 @@ pub fn ledger_unavailable(failure: &LedgerError) {
     error!(event = "ledger_unavailable", error_code = failure.code(), reason = %failure);
 }
 
-/// What the last process left, found before the server is ready.
+/// What the last process left, found before the server is ready; what it died over too often ends here.
 pub fn recovery_completed(found: &Recovered, took: Duration) {
+    found.given_up.iter().for_each(dead_letter);
     info!(
         event = "recovery_completed",
         resumed = found.resumed,
         reconciled = found.reconciled,
-        dead = found.dead,
+        dead = found.given_up.len(),
         duration_ms = as_millis(took)
     );
 }

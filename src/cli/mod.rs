@@ -1,9 +1,15 @@
 //! The commands, and what their outcomes are called as exit codes: 0 done, 1 failed, 2 settings or usage wrong, 3 the
 //! ledger.
 
+mod backup;
 mod check;
+mod dead;
+mod forget;
+mod operator;
+mod reason;
 mod sandbox;
 mod serve;
+mod trace;
 
 use std::ffi::OsString;
 use std::fmt::Display;
@@ -38,6 +44,27 @@ enum Command {
         /// Prints each setting with where it came from, secrets masked
         #[arg(long)]
         show: bool,
+    },
+    /// Shows why a message was answered, or why not
+    Trace {
+        /// Meta's id of the message (wamid.…), as it stands in the log
+        message_id: String,
+        /// The page as JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Lists messages that got no answer, and tries them again
+    #[command(subcommand)]
+    Dead(dead::Verb),
+    /// Erases a person: number, names, texts, history
+    Forget {
+        /// A phone number, or the BSUID where there is none
+        person: String,
+    },
+    /// Copies the ledger while it is in use
+    Backup {
+        /// A file that does not exist yet
+        file: PathBuf,
     },
 }
 
@@ -83,6 +110,10 @@ fn run_with(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Command::Serve => serve::run(cli.config),
         Command::Sandbox(arguments) => sandbox::run(cli.config, &arguments),
         Command::Check { show } => check::run(cli.config, show),
+        Command::Trace { message_id, json } => trace::run(cli.config, message_id, json),
+        Command::Dead(verb) => dead::run(cli.config, verb),
+        Command::Forget { person } => forget::run(cli.config, person),
+        Command::Backup { file } => backup::run(cli.config, &file),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,5 +1,6 @@
 //! Every route, outermost layer first.
 //!
+//! - [`admin`]: what an operator may ask.
 //! - [`webhook`]: Meta's handshake and deliveries.
 //! - [`stats`]: numbers for operators.
 //! - [`health`]: live, ready, and how it goes.
@@ -7,6 +8,7 @@
 //! - [`peer`]: whose address goes into the log.
 //! - [`span`]: what a request's tracing span tells.
 
+pub(crate) mod admin;
 mod guard;
 mod health;
 mod peer;
@@ -26,6 +28,7 @@ use parlante_actors::ingress::{IngressConfig, IngressHandle};
 use parlante_actors::phase::PhaseWatch;
 use parlante_actors::supervise::Restarts;
 use parlante_actors::system::Actors;
+use parlante_domain::Clock;
 use parlante_ledger::Ledger;
 use tokio::sync::{Semaphore, watch};
 use tracing_actix_web::TracingLogger;
@@ -50,6 +53,7 @@ pub struct App {
     pub(crate) restarts: Restarts,
     pub(crate) phase: PhaseWatch,
     pub(crate) ledger: Arc<dyn Ledger>,
+    pub(crate) clock: Arc<dyn Clock>,
     pub(crate) ledger_failed: watch::Receiver<bool>,
     pub(crate) bodies: Semaphore,
     pub(crate) verified: bool,
@@ -66,6 +70,7 @@ impl App {
         settings: &Settings,
         actors: &Actors,
         ledger: Arc<dyn Ledger>,
+        clock: Arc<dyn Clock>,
         ledger_failed: watch::Receiver<bool>,
     ) -> Self {
         Self {
@@ -73,6 +78,7 @@ impl App {
             restarts: actors.restarts.clone(),
             phase: actors.phase.clone(),
             ledger,
+            clock,
             ledger_failed,
             bodies: Semaphore::new(BODIES_MAX),
             verified: !settings.whatsapp.app_secrets.is_empty(),
@@ -129,6 +135,7 @@ fn routes(config: &mut web::ServiceConfig) {
                 .route(web::get().to(webhook::handshake))
                 .route(web::post().to(webhook::deliver)),
         )
+        .configure(admin::routes)
         .route("/stats", web::get().to(stats::stats))
         .route("/health", web::get().to(health::health))
         .route("/health/live", web::get().to(health::live))

@@ -1,5 +1,26 @@
 //! The product through its doors: every test starts the real server and reads what the stand-ins received.
 
+#![cfg(test)]
+
 mod support;
 
+mod binary;
+mod browser;
+mod clients;
+mod crash;
+mod crash_table;
+mod dedup;
+mod disk;
+mod doors;
+mod house;
+mod model;
+mod operator;
+mod order;
+mod panics;
+mod power_loss;
+mod readme;
+mod send;
 mod smoke;
+mod soak;
+mod traps;
+mod wakes;

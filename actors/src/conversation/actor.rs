@@ -72,11 +72,11 @@ async fn take_up(
 ) -> Result<(), LedgerError> {
     let _at_work = desk.working.enter();
     if let Some(seq) = panicked {
-        let n = desk.ledger.panicked(seq).await?; eprintln!("DBG panicked {n}");
+        desk.ledger.panicked(seq).await?;
     }
     while !desk.phase.draining() {
         let Some(row) = desk.ledger.head(person, desk.clock.now()).await? else { return Ok(()) };
-        user_id.set(row.user.masked()); eprintln!("DBG row {:?} {}", row.seq, row.panics);
+        user_id.set(row.user.masked());
         current.set(Some(row.seq));
         let paused = Drive::new(desk, row).run().await?;
         current.set(None);

@@ -11,8 +11,8 @@ use parlante_domain::policy::{self, WINDOW, fit, hold_wait};
 use parlante_domain::turn::{Effect, ErrorCode, Event, Plan, Sending, Turn};
 use parlante_domain::{Content, CustomerReply, Millis, Tag};
 use parlante_ledger::{
-    Advance, Begin, Ending, Finish, Finished, Held, Hold, Intent, LedgerError, PartState, Purpose, Reply,
-    Row, Settle, Step, StepOutcome,
+    Advance, Begin, Ending, Finish, Finished, Held, Hold, Intent, LedgerError, PartState, Purpose, Recorded,
+    Reply, Row, Settle, Step, StepOutcome,
 };
 
 use super::desk::Desk;
@@ -109,6 +109,13 @@ impl Drive {
     /// Where the journal says the row stands.
     fn resume(&self) -> Turn {
         match &self.row.reply {
+            _ if self.is_poisoned() && self.is_answer() => Turn::Sending(Sending {
+                reply: CustomerReply::from(&self.desk.persona.texts.apology),
+                part: 0,
+                unknowns: self.row.unknowns,
+                awaiting: false,
+                failed: Some(ErrorCode::PANIC),
+            }),
             Some(reply) if !self.is_poisoned() => Turn::Sending(Sending {
                 reply: reply.reply.clone(),
                 part: usize::try_from(self.row.parts_sent).unwrap_or(usize::MAX),
@@ -129,9 +136,6 @@ impl Drive {
     fn plan(&self) -> Plan {
         let texts = &self.desk.persona.texts;
         let say = |text| Plan::Say(CustomerReply::from(text));
-        if self.is_poisoned() && self.is_answer() {
-            return say(&texts.apology);
-        }
         match (self.row.purpose, &self.row.content) {
             (Purpose::Disclosure, _) => say(&texts.disclosure),
             (Purpose::Overflow, _) => say(&texts.overflow),
@@ -155,7 +159,7 @@ impl Drive {
             }
             // An intent of this process without a result: the call is under way, or was lost with its actor.
             (Turn::Sending(_), PartState::Intended) => {
-                let part = self.row.parts_sent;
+                let part = self.row.first_part + self.row.parts_sent;
                 let sent = match self.desk.whatsapp.attach((self.row.seq, Step::Send(part))).await {
                     Some(sent) => sent,
                     None => Sent::lost(),
@@ -168,8 +172,8 @@ impl Drive {
 
     async fn ask(&mut self) -> Result<Next, LedgerError> {
         let words = self.words();
-        if !self.intend(Step::Complete, self.desk.openai.deadline()).await? {
-            return Ok(Next::Stop(Paused::Held));
+        if let Some(paused) = self.intend(Step::Complete, self.desk.openai.deadline()).await? {
+            return Ok(Next::Stop(paused));
         }
         let lines = self.desk.ledger.history(self.row.person, HISTORY_LINES).await?;
         let question = Question {
@@ -236,20 +240,21 @@ impl Drive {
 
     async fn send(&mut self, turn: &Turn, part: usize) -> Result<Next, LedgerError> {
         let Turn::Sending(sending) = turn else { return Ok(Next::Stop(Paused::Held)) };
-        let number = u32::try_from(part).unwrap_or(u32::MAX);
+        let index = u32::try_from(part).unwrap_or(u32::MAX);
+        let number = self.row.first_part.saturating_add(index);
         let step = Step::Send(number);
         let unrecorded = self.row.reply.is_none() || self.is_poisoned();
         if unrecorded && part == 0 && self.reply.is_none() {
-            let failed = (self.is_poisoned() && self.is_answer()).then_some(ErrorCode::PANIC);
-            self.reply = Some(Reply { reply: sending.reply.clone(), words: None, failed });
+            let (reply, failed) = (sending.reply.clone(), sending.failed.clone());
+            self.reply = Some(Reply { reply, words: None, failed });
         }
-        if !self.intend(step, self.desk.whatsapp.deadline()).await? {
-            return Ok(Next::Stop(Paused::Held));
+        if let Some(paused) = self.intend(step, self.desk.whatsapp.deadline()).await? {
+            return Ok(Next::Stop(paused));
         }
         self.desk.faults.at("conversation.send");
         let outgoing = Outgoing {
             seq: self.row.seq,
-            part: number,
+            part: index,
             number: self.row.number.clone(),
             to: self.row.user.clone(),
             message_id: self.row.message_id.clone(),
@@ -271,25 +276,32 @@ impl Drive {
         if sent.drained { Next::GiveBack } else { Next::Event(event) }
     }
 
-    /// Commits the intent of `step`, and with it the result of the step before. False when the server drains: then
-    /// the row is given back instead.
-    async fn intend(&mut self, step: Step, within: Duration) -> Result<bool, LedgerError> {
-        let (seq, now) = (self.row.seq, self.now());
+    /// Commits the intent of `step`, and with it the result of the step before. The step is not to be made when the
+    /// row is not ours any more (its person was joined with another, or forgotten), or when the server drains: then
+    /// the row is given back.
+    async fn intend(&mut self, step: Step, within: Duration) -> Result<Option<Paused>, LedgerError> {
+        let (seq, person, now) = (self.row.seq, self.row.person, self.now());
         let draining = self.desk.phase.draining();
         let intent = (!draining).then_some(Intent { step, deadline: now + within });
         let reply = self.reply.take();
-        match self.settle.take() {
+        let recorded = match self.settle.take() {
             Some(settle) => {
                 let settled = settle.step;
-                self.desk.ledger.advance(Advance { seq, now, settle, reply, intent }).await?;
+                let recorded = self.desk.ledger.advance(Advance { seq, now, settle, reply, intent }).await?;
                 self.land(settled);
+                recorded
             }
-            None => self.desk.ledger.begin(Begin { seq, now, reply, intent }).await?,
+            None => self.desk.ledger.begin(Begin { seq, person, now, reply, intent }).await?,
+        };
+        if recorded == Recorded::No {
+            self.desk.started.end(seq);
+            return Ok(Some(Paused::GoOn));
         }
         if draining {
             self.desk.ledger.hold(Hold { seq, now, until: now, settle: None }).await?;
+            return Ok(Some(Paused::Held));
         }
-        Ok(!draining)
+        Ok(None)
     }
 
     /// Gives the row back until `until`, with the result of its last step.
@@ -303,7 +315,7 @@ impl Drive {
         self.desk.started.use_up(self.row.seq, self.elapsed());
         Ok(Next::Stop(match held {
             Held::Waiting => Paused::Held,
-            Held::Settled => Paused::GoOn,
+            Held::Settled | Held::Closed => Paused::GoOn,
         }))
     }
 
@@ -322,7 +334,10 @@ impl Drive {
             self.land(step);
         }
         self.desk.started.end(self.row.seq);
-        self.tell(&finished);
+        // What had ended before was told before.
+        if !finished.repeated {
+            self.tell(&finished);
+        }
         Ok(Next::Stop(Paused::GoOn))
     }
 

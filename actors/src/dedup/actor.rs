@@ -1,22 +1,24 @@
 //! The Dedup actor itself.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix::{
     Actor, ActorFutureExt, AsyncContext, Context, Handler, Message, ResponseActFuture, Supervised, WrapFuture,
 };
-use parlante_domain::{Address, Fault, Inbound, Item, MessageId, Millis, Sender};
-use parlante_ledger::{Accept as AcceptCommand, Accepted, Ledger, LedgerError, Verdict};
+use parlante_domain::{Address, Fault, Inbound, Item, MessageId, Millis, PersonId, Sender};
+use parlante_ledger::{Accept as AcceptCommand, Accepted, Ledger, LedgerError, Verdict, Wake};
 
 use super::directory::Directory;
 use super::hot::HotIds;
+use super::start::Start;
 use super::{DedupConfig, DedupStats};
 use crate::conversation::Desk;
 use crate::events;
 use crate::load::Ticket;
 
-/// Wake-ups in one sweep; more would only fill mailboxes faster than the conversations empty them.
-const SWEEP_MAX: usize = 1000;
+/// How soon the next look follows while a suspect runs alone: everyone else waits for it.
+const ALONE_LOOK: Duration = Duration::from_millis(50);
 
 pub(super) struct Dedup {
     config: DedupConfig,
@@ -24,6 +26,7 @@ pub(super) struct Dedup {
     ledger: Arc<dyn Ledger>,
     hot: HotIds,
     directory: Directory,
+    start: Start,
     stats: DedupStats,
 }
 
@@ -35,11 +38,28 @@ pub(super) struct Accept {
     pub(super) _ticket: Ticket,
 }
 
+/// Request: wake these people; an operator had their messages opened again.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct WakeUp {
+    pub(super) wakes: Vec<Wake>,
+    pub(super) _ticket: Ticket,
+}
+
+/// Request: let go of these people's conversations; they have been forgotten.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct LetGo {
+    pub(super) people: Vec<PersonId>,
+    pub(super) _ticket: Ticket,
+}
+
 impl Dedup {
     pub(super) fn new(config: DedupConfig, desk: Desk, stats: DedupStats) -> Self {
         Self {
             hot: HotIds::new(config.rules.remember),
             directory: Directory::new(desk.clone(), config.idle),
+            start: Start::new(config.suspects.clone()),
             ledger: desk.ledger.clone(),
             config,
             desk,
@@ -80,7 +100,15 @@ impl Dedup {
                 self.hot.insert(id, now);
             }
         }
-        for wake in accepted.wakes {
+        self.wake(accepted.wakes);
+    }
+
+    fn wake(&mut self, wakes: Vec<Wake>) {
+        if self.start.is_alone() {
+            // The rows are due; the sweep finds them when the suspects are through.
+            return;
+        }
+        for wake in wakes {
             if self.desk.faults.at("dedup.wake") != Some(Fault::Skip) {
                 self.directory.wake(wake);
             }
@@ -100,9 +128,21 @@ impl Dedup {
                 events::stale_message_skipped(&message.id, &user.masked());
             }
             (Item::Noted { id, .. }, Verdict::Noted(reason)) => events::item_ignored(id.as_ref(), *reason),
-            (Item::Status(_), Verdict::Undone(undone)) => events::message_undone(undone),
+            (Item::Status(_), Verdict::Undone(letter)) => events::dead_letter(letter),
             (item, Verdict::Duplicate) => self.skipped(item),
             _ => {}
+        }
+    }
+
+    /// Lets the suspects of the start run alone, then begins with everyone.
+    fn start(&mut self, context: &mut Context<Self>) {
+        if let Some(suspect) = self.start.suspect(|person| self.directory.is_idle(person)) {
+            self.directory.wake(suspect);
+        }
+        if self.start.is_alone() {
+            context.run_later(ALONE_LOOK, Self::start);
+        } else {
+            self.sweep(context);
         }
     }
 
@@ -112,7 +152,8 @@ impl Dedup {
         }
         self.directory.passivate();
         self.stats.set_conversations(self.directory.len());
-        let due = self.ledger.due(self.desk.clock.now(), SWEEP_MAX);
+        let Some(limit) = self.start.everyone() else { return };
+        let due = self.ledger.due(self.desk.clock.now(), limit);
         context.spawn(due.into_actor(self).map(|due, dedup, _| match due {
             Ok(wakes) => {
                 for wake in wakes {
@@ -144,7 +185,7 @@ impl Actor for Dedup {
     type Context = Context<Self>;
 
     fn started(&mut self, context: &mut Self::Context) {
-        self.sweep(context);
+        self.start(context);
         context.run_interval(self.config.sweep, Self::sweep);
     }
 }
@@ -173,5 +214,27 @@ impl Handler<Accept> for Dedup {
             dedup.committed(items, accepted?, now);
             Ok(())
         }))
+    }
+}
+
+impl Handler<WakeUp> for Dedup {
+    type Result = ();
+
+    fn handle(&mut self, request: WakeUp, _: &mut Self::Context) {
+        self.wake(request.wakes);
+    }
+}
+
+impl Handler<LetGo> for Dedup {
+    type Result = ();
+
+    fn handle(&mut self, request: LetGo, _: &mut Self::Context) {
+        for person in request.people {
+            self.directory.let_go(person);
+        }
+        self.stats.set_conversations(self.directory.len());
+        // Meta's ids hold the number, and nobody knows any more which of them were this person's. The ledger
+        // remembers them all in a form that tells nothing.
+        self.hot.clear();
     }
 }

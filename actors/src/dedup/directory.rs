@@ -49,9 +49,20 @@ impl Directory {
 
     /// Wakes a person with a due row, unless a live turn may hold it.
     pub(super) fn sweep(&mut self, wake: Wake) {
-        if self.entries.get(&wake.person).is_none_or(|entry| entry.conversation.is_idle()) {
+        if self.is_idle(wake.person) {
             self.wake(wake);
         }
+    }
+
+    /// No live turn can hold a row of this person.
+    pub(super) fn is_idle(&self, person: PersonId) -> bool {
+        self.entries.get(&person).is_none_or(|entry| entry.conversation.is_idle())
+    }
+
+    /// Lets go of a forgotten person's conversation. What it is at comes to its end and finds its row gone; should
+    /// the person write again, they are another.
+    pub(super) fn let_go(&mut self, person: PersonId) {
+        self.entries.remove(&person);
     }
 
     /// Lets go of conversations that have had nothing to do for a while. Dropping the only address ends them.

@@ -2,6 +2,7 @@
 //!
 //! - [`hot`]: ids that were just seen, so that a storm of redeliveries does not reach the ledger.
 //! - [`directory`]: the conversations in memory. Only it starts and passivates them.
+//! - [`start`]: who is woken first after a start.
 //! - a sweep: every 2 s it wakes whoever has a due row that no live turn holds.
 //!
 //! The ledger decides. Acknowledgement, counters, log events and hot ids all follow its commit.
@@ -9,20 +10,21 @@
 mod actor;
 mod directory;
 mod hot;
+mod start;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use actix::Addr;
-use parlante_domain::Item;
-use parlante_ledger::AcceptRules;
+use parlante_domain::{Item, PersonId};
+use parlante_ledger::{AcceptRules, Wake};
 
 use crate::conversation::Desk;
 use crate::events;
 use crate::load::Load;
 use crate::supervise::{self, Post};
-use actor::{Accept, Dedup};
+use actor::{Accept, Dedup, LetGo, WakeUp};
 
 /// Webhooks that may wait for Dedup. They hold their bodies; the HTTP surface bounds them before.
 const MAILBOX: usize = 4096;
@@ -43,6 +45,8 @@ pub struct DedupConfig {
     pub idle: Duration,
     /// How often due rows are looked for.
     pub sweep: Duration,
+    /// Rows over which the process died more than once, oldest first: they run alone at start.
+    pub suspects: Vec<Wake>,
 }
 
 /// Numbers since start, for `/stats`.
@@ -126,6 +130,19 @@ impl DedupHandle {
             // A panic of Dedup or a commit that takes too long: Meta delivers again.
             Ok(Err(_)) | Err(_) => Err(NotDurable),
         }
+    }
+
+    /// Wakes people whose messages an operator had opened again. A wake-up that is lost is made up for by the sweep.
+    pub async fn wake(&self, wakes: Vec<Wake>) {
+        let request = WakeUp { wakes, _ticket: self.load.enter() };
+        let _ = actix_rt::time::timeout(ACCEPT_DEADLINE, self.addr.send(request)).await;
+    }
+
+    /// Lets go of the conversations of people who were forgotten, and of every id in memory. Where it fails, the
+    /// conversations find nothing and leave memory when they have been idle for long enough.
+    pub async fn let_go(&self, people: Vec<PersonId>) {
+        let request = LetGo { people, _ticket: self.load.enter() };
+        let _ = actix_rt::time::timeout(ACCEPT_DEADLINE, self.addr.send(request)).await;
     }
 
     /// Numbers for `/stats`.

@@ -88,7 +88,7 @@ impl Handler<Send> for WhatsApp {
     fn handle(&mut self, send: Send, _: &mut Self::Context) -> Self::Result {
         self.faults.at("whatsapp.send");
         let caller = self.caller.clone();
-        let key = (send.outgoing.seq, Step::Send(send.outgoing.part));
+        let key = (send.outgoing.seq, Step::Send(send.outgoing.tag.part));
         let landing = self.flights.join(key, || caller.send(send.outgoing));
         Box::pin(async move {
             let _ticket = send._ticket;

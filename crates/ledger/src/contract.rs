@@ -4,6 +4,7 @@
 //! Time comes in as an argument; an engine has no clock.
 
 use std::future::Future;
+use std::path::Path;
 use std::pin::Pin;
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use parlante_domain::{
 };
 
 use crate::error::LedgerError;
+use crate::operator::{Forgotten, Replay, Replayed, Retained, Retention, Traced, Unanswered, Which};
 
 /// The answer to a command or a read.
 pub type Answer<T> = Pin<Box<dyn Future<Output = Result<T, LedgerError>> + Send>>;
@@ -26,14 +28,14 @@ pub trait Ledger: Send + Sync + 'static {
     /// Takes in one webhook: all of its items in one transaction, in their order.
     fn accept(&self, accept: Accept) -> Answer<Accepted>;
     /// Takes up a row and records the intent of its first step.
-    fn begin(&self, begin: Begin) -> Answer<()>;
+    fn begin(&self, begin: Begin) -> Answer<Recorded>;
     /// Records the result of a step, and the intent of the next.
-    fn advance(&self, advance: Advance) -> Answer<()>;
-    /// Records the result of the last step and closes the row.
+    fn advance(&self, advance: Advance) -> Answer<Recorded>;
+    /// Records the result of the last step and closes the row. A row that has ended stays as it is.
     fn finish(&self, finish: Finish) -> Answer<Finished>;
     /// Gives the row back until a later time. It keeps its place.
     fn hold(&self, hold: Hold) -> Answer<Held>;
-    /// Counts a panic of the row's conversation; answers how many there have been.
+    /// Counts a panic of the row's conversation; answers how many there have been, 0 for a row that is gone.
     fn panicked(&self, seq: Seq) -> Answer<u32>;
     /// Once at start, before anything else: finds what the last process left.
     fn recover(&self, recover: Recover) -> Answer<Recovered>;
@@ -49,7 +51,24 @@ pub trait Ledger: Send + Sync + 'static {
     /// Numbers for `/stats`.
     fn counts(&self) -> Answer<Counts>;
 
-    /// Writes what is queued and lets go of the file. Later calls answer [`LedgerError::Closed`].
+    /// What became of a message, on one page.
+    fn trace(&self, message: MessageId) -> Answer<Traced>;
+    /// Messages that were not answered, oldest first. The next page begins `after` the last place of this one.
+    fn unanswered(&self, which: Which, limit: usize, after: Option<Seq>) -> Answer<Vec<Unanswered>>;
+    /// Opens dead or refused messages again, due at once, beyond any backlog.
+    fn replay(&self, replay: Replay, now: Millis) -> Answer<Replayed>;
+    /// Erases a person: their number (digits, a `+`, blanks and hyphens allowed) or BSUID, and all that they are
+    /// and have written, open messages too. Hashes of ids stay, so that a redelivery is a duplicate still.
+    fn forget(&self, person: &str) -> Answer<Forgotten>;
+    /// Deletes what has been kept for its time, at most `batch` rows of a sort; call it again while there is more.
+    fn retain(&self, now: Millis, keep: Retention, batch: u32) -> Answer<Retained>;
+    /// Writes a consistent copy to `to` while the ledger is in use. Answers when it is on the disk.
+    ///
+    /// [`LedgerError::Refused`] if there is such a file or none can be made.
+    fn backup(&self, to: &Path) -> Answer<()>;
+
+    /// Writes what is queued and lets go of the file. Later calls answer [`LedgerError::Closed`]. Rows
+    /// that this process has in progress are given back: a stop in order is no death.
     fn close(&self) -> Answer<()>;
 }
 
@@ -80,7 +99,7 @@ pub struct AcceptRules {
 pub struct Accepted {
     /// One verdict per item, in their order.
     pub verdicts: Vec<Verdict>,
-    /// Whom to wake: one per new row and one per row that a status let go on.
+    /// Whom to wake: one per new row, per row that a status let go on, and per join that moved rows.
     pub wakes: Vec<Wake>,
 }
 
@@ -124,17 +143,17 @@ pub enum Verdict {
     /// A status that changes nothing.
     Unmatched,
     /// A status that says an answered message did not arrive after all.
-    Undone(Undone),
+    Undone(DeadLetter),
 }
 
-/// A message that turned from done to dead.
+/// A message that turned out not to be answered, other than by its own turn.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Undone {
+pub struct DeadLetter {
     /// Meta's id of the person's message.
     pub message_id: MessageId,
     /// Who wrote it.
     pub user: Address,
-    /// The provider's code.
+    /// The provider's code, or `crash`.
     pub code: ErrorCode,
     /// Attempts made for it in all.
     pub attempts: u32,
@@ -145,7 +164,7 @@ pub struct Undone {
 pub enum Step {
     /// The model is asked.
     Complete,
-    /// This part of the answer is sent, from 0.
+    /// This part is sent. The parts of a reply are numbered from [`Row::first_part`].
     Send(u32),
 }
 
@@ -209,12 +228,23 @@ pub struct Reply {
 pub struct Begin {
     /// The row.
     pub seq: Seq,
+    /// Whose it is believed to be.
+    pub person: PersonId,
     /// Now.
     pub now: Millis,
     /// The reply, where it is known from the start.
     pub reply: Option<Reply>,
     /// The first step.
     pub intent: Option<Intent>,
+}
+
+/// Whether a command found the row as its caller believed it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Recorded {
+    /// Yes; it is in the ledger.
+    Yes,
+    /// The row is not this person's open row any more, and nothing was recorded: look for the head again.
+    No,
 }
 
 /// See [`Ledger::advance`].
@@ -260,8 +290,11 @@ pub enum Ending {
 /// What [`Ledger::finish`] found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finished {
-    /// How the row really ended: a part that a status called failed makes it dead.
+    /// How the row really ended: a part that a status called failed makes it dead. A row that is gone because its
+    /// person was forgotten is dead of `forgotten`.
     pub ending: Ending,
+    /// It had ended before, and nothing was changed.
+    pub repeated: bool,
     /// The person's open messages that still wait.
     pub remaining: u32,
     /// Attempts made for this row, all steps together.
@@ -288,6 +321,8 @@ pub enum Held {
     Waiting,
     /// A status has settled the part meanwhile: read the row again and go on at once.
     Settled,
+    /// The row is not open any more: look for the head again.
+    Closed,
 }
 
 /// See [`Ledger::recover`].
@@ -300,14 +335,17 @@ pub struct Recover {
 }
 
 /// What [`Ledger::recover`] found.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Recovered {
     /// Messages still open.
     pub resumed: u64,
     /// Intents without a result.
     pub reconciled: u64,
     /// Messages given up because the process died over them too often.
-    pub dead: u64,
+    pub given_up: Vec<DeadLetter>,
+    /// Open rows over which the process has died twice or more, oldest first: each runs alone, so that the next
+    /// death tells which of them it was.
+    pub suspects: Vec<Wake>,
 }
 
 /// What a row is for.
@@ -348,7 +386,10 @@ pub struct Row {
     pub begun: bool,
     /// Its reply, once known.
     pub reply: Option<Reply>,
-    /// Leading parts that WhatsApp has accepted.
+    /// The number of the reply's first part, in [`Step::Send`] and in its tag. Above 0 once an apology was sent and
+    /// the message replayed: a late status of the apology must not settle the answer.
+    pub first_part: u32,
+    /// Leading parts of the reply that WhatsApp has accepted.
     pub parts_sent: u32,
     /// Where the next part stands.
     pub next_part: PartState,

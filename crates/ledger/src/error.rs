@@ -22,6 +22,12 @@ pub enum LedgerError {
         /// The engine's own words; never a person's.
         reason: String,
     },
+    /// The request itself cannot be carried out; the reason says what to do.
+    #[display("{reason}")]
+    Refused {
+        /// What stands in the way, and the mend.
+        reason: String,
+    },
     /// The ledger has been closed.
     #[display("the ledger is closed")]
     Closed,
@@ -35,6 +41,7 @@ impl LedgerError {
             Self::Busy => "busy",
             Self::Unavailable { .. } => "unavailable",
             Self::Failed { .. } => "failed",
+            Self::Refused { .. } => "refused",
             Self::Closed => "closed",
         }
     }

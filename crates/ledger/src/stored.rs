@@ -1,11 +1,12 @@
-//! The stored form of content and replies: JSON with a version, apart from the domain's types so that the
-//! code can move while files stay readable.
+//! The stored forms: content and replies as JSON with a version, everything else as a word or a number. They are
+//! apart from the domain's types so that the code can move while files stay readable.
 
 use parlante_domain::turn::ErrorCode;
-use parlante_domain::{Content, CustomerReply, Kind};
+use parlante_domain::{Content, CustomerReply, Kind, Status};
 use serde::{Deserialize, Serialize};
 
-use crate::contract::Reply;
+use crate::contract::{Purpose, Reply, Step};
+use crate::operator::{RowState, StepState};
 
 #[derive(Serialize, Deserialize)]
 #[serde(tag = "v")]
@@ -81,6 +82,64 @@ pub(crate) fn read_kind(word: &str) -> Kind {
     KINDS.into_iter().find(|kind| kind.to_string() == word).unwrap_or(Kind::Unsupported)
 }
 
+pub(crate) fn purpose_number(purpose: Purpose) -> i64 {
+    match purpose {
+        Purpose::Disclosure => 0,
+        Purpose::Overflow => 1,
+        Purpose::Answer => 2,
+    }
+}
+
+pub(crate) fn read_purpose(number: i64) -> Purpose {
+    match number {
+        0 => Purpose::Disclosure,
+        1 => Purpose::Overflow,
+        _ => Purpose::Answer,
+    }
+}
+
+/// The word and the number under which a step is kept.
+pub(crate) fn step_key(step: Step) -> (&'static str, u32) {
+    match step {
+        Step::Complete => ("complete", 0),
+        Step::Send(part) => ("send", part),
+    }
+}
+
+pub(crate) fn read_step(word: &str, part: u32) -> Step {
+    if word == "complete" { Step::Complete } else { Step::Send(part) }
+}
+
+pub(crate) fn read_step_state(word: &str) -> StepState {
+    match word {
+        "done" => StepState::Done,
+        "failed" => StepState::Failed,
+        "postponed" => StepState::Postponed,
+        "unknown" => StepState::Unknown,
+        _ => StepState::Intended,
+    }
+}
+
+pub(crate) fn read_row_state(word: &str) -> RowState {
+    match word {
+        "done" => RowState::Done,
+        "dead" => RowState::Dead,
+        "refused" => RowState::Refused,
+        _ => RowState::Open,
+    }
+}
+
+pub(crate) fn read_status(rank: i64) -> Option<Status> {
+    [Status::Sent, Status::Delivered, Status::Read, Status::Played]
+        .into_iter()
+        .find(|status| status.rank() == rank)
+}
+
+/// A failure as it was kept; the word stands in where a column of ours was left empty.
+pub(crate) fn read_code(code: Option<String>) -> ErrorCode {
+    ErrorCode::recorded(code.unwrap_or_else(|| "failed".to_owned()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -93,5 +152,21 @@ mod tests {
         for kind in KINDS {
             assert_eq!(read_kind(&kind.to_string()), kind);
         }
+        for purpose in [Purpose::Disclosure, Purpose::Overflow, Purpose::Answer] {
+            assert_eq!(read_purpose(purpose_number(purpose)), purpose);
+        }
+    }
+
+    #[test]
+    fn states_come_back_by_the_words_they_are_shown_with() {
+        use RowState::{Dead, Done, Open, Refused};
+        for state in [Open, Done, Dead, Refused] {
+            assert_eq!(read_row_state(&state.to_string()), state);
+        }
+        use StepState::{Failed, Intended, Postponed, Unknown};
+        for state in [Intended, StepState::Done, Failed, Postponed, Unknown] {
+            assert_eq!(read_step_state(&state.to_string()), state);
+        }
+        assert_eq!((0..6).filter_map(read_status).count(), 4);
     }
 }

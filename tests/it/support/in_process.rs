@@ -13,8 +13,8 @@ use parlante::{Seams, Server};
 use parlante_domain::{Clock, Fault, Faults, Millis};
 use tokio::sync::oneshot;
 
-use super::World;
 use super::log::{self, Log};
+use super::{PATIENCE, World};
 
 /// The system's clock, set forward at will.
 #[derive(Clone, Default)]
@@ -77,6 +77,18 @@ impl TestFaults {
         self.0.0.lock().expect("no poison").passed.get(point).copied().unwrap_or_default()
     }
 
+    /// Waits until `point` has been passed `count` times; whoever stands at a shut one has passed it.
+    pub(crate) async fn wait_passed(&self, point: &'static str, count: usize) {
+        let faults = self.clone();
+        let passed = tokio::task::spawn_blocking(move || {
+            let few = |wishes: &mut Wishes| wishes.passed.get(point).copied().unwrap_or_default() < count;
+            let wishes = faults.0.0.lock().expect("no poison");
+            let (_wishes, waited) = faults.0.1.wait_timeout_while(wishes, PATIENCE, few).expect("no poison");
+            !waited.timed_out()
+        });
+        assert!(passed.await.expect("a thread"), "`{point}` was passed {} times only", self.passed(point));
+    }
+
     fn wish(&self, point: &'static str, wish: Wish, times: usize) {
         self.0.0.lock().expect("no poison").wishes.insert(point, (wish, times));
     }
@@ -84,6 +96,7 @@ impl TestFaults {
     fn take(&self, point: &'static str) -> Option<Wish> {
         let mut wishes = self.0.0.lock().expect("no poison");
         *wishes.passed.entry(point).or_default() += 1;
+        self.0.1.notify_all();
         let (wish, left) = wishes.wishes.get_mut(point).filter(|(_, left)| *left > 0)?;
         *left -= 1;
         Some(wish.clone())
@@ -120,6 +133,7 @@ impl InProcess {
             random: Arc::new(SystemRandomness::default()),
             faults: Arc::new(faults.clone()),
             sweep: Duration::from_millis(100),
+            clean: world.clean,
         };
         let log = log::of_this_process();
         let (stop, stopped) = oneshot::channel();

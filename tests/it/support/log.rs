@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 use tokio::sync::watch;
 use tracing::field::{Field, Visit};
+use tracing::level_filters::LevelFilter;
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 
@@ -64,6 +65,12 @@ impl Log {
         found.unwrap_or_else(|_| panic!("no fitting `{event}` was logged, but: {:#?}", self.lines()))
     }
 
+    /// Waits until this event has been logged `count` times with lines that fit.
+    pub(crate) async fn wait_count(&self, event: &str, count: usize, fits: impl Fn(&Value) -> bool) {
+        let is_last = |_: &Value| self.events(event).iter().filter(|line| fits(line)).count() >= count;
+        self.wait(event, is_last).await;
+    }
+
     /// Waits for an event of this message.
     pub(crate) async fn wait_for(&self, event: &str, message_id: &str) -> Value {
         self.wait(event, |line| line["message_id"] == message_id).await
@@ -75,7 +82,8 @@ pub(crate) fn of_this_process() -> Log {
     static LOG: OnceLock<Log> = OnceLock::new();
     LOG.get_or_init(|| {
         let log = Log::default();
-        let _ = tracing_subscriber::registry().with(Capture(log.clone())).try_init();
+        let capture = Capture(log.clone()).with_filter(LevelFilter::INFO);
+        let _ = tracing_subscriber::registry().with(capture).try_init();
         log
     })
     .clone()
@@ -88,7 +96,10 @@ impl<S: tracing::Subscriber> Layer<S> for Capture {
         let mut line = Fields(Map::new());
         event.record(&mut line);
         line.0.insert("level".into(), event.metadata().level().to_string().into());
-        self.0.push(Value::Object(line.0));
+        // Other people's modules have words, not events.
+        if line.0.contains_key("event") {
+            self.0.push(Value::Object(line.0));
+        }
     }
 }
 

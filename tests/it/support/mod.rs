@@ -4,19 +4,34 @@
 //! - [`Process`]: the real binary, as a child with its log.
 //! - [`InProcess`]: the real server in a thread of this process, with a clock and faults of the test's own.
 //! - [`log`]: what was logged.
+//! - [`load`]: people who write.
+//! - [`oracle`]: what went wrong with the messages of a run, by the stand-in's records.
+//! - [`ask`]: requests by hand, for what no client would send.
+//! - [`raw`]: a plain socket, for providers that break the rules of HTTP.
+//! - [`strace`]: kills the real binary at a system call.
+//! - [`browser`]: a real Chromium that looks at the phone page.
 //!
 //! Nothing waits for seconds: every wait is for an event, and says what it saw when it gives up.
 
+pub(crate) mod ask;
+pub(crate) mod browser;
 mod in_process;
+pub(crate) mod load;
 pub(crate) mod log;
+pub(crate) mod oracle;
 mod process;
+pub(crate) mod raw;
+pub(crate) mod strace;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
-use parlante_sandbox::{Options, Sandbox};
+use parlante::real::SystemClock;
+use parlante_domain::Clock;
+use parlante_sandbox::{Options, Records, Sandbox};
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 pub(crate) use in_process::{InProcess, TestClock, TestFaults};
@@ -25,12 +40,18 @@ pub(crate) use process::Process;
 /// Longest wait for an event. Long, since machines are shared; a test that works never comes near it.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
+/// The real binary.
+pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_parlante");
+
 /// What the stand-ins and one server's settings are, over all restarts of the server.
 pub(crate) struct World {
     pub(crate) sandbox: Sandbox,
     pub(crate) dir: TempDir,
     settings: BTreeMap<String, String>,
+    program: Vec<OsString>,
     port: AtomicU16,
+    /// How often a server in this process cleans its ledger.
+    clean: Duration,
 }
 
 impl World {
@@ -60,14 +81,26 @@ impl World {
             sandbox,
             dir: TempDir::new().expect("a folder"),
             settings: settings.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
+            program: vec![BINARY.into()],
             port: AtomicU16::new(0),
+            clean: parlante::retention::EVERY,
         }
+    }
+
+    /// What is run in place of [`BINARY`]: another program, or one with arguments that runs it.
+    pub(crate) fn program(mut self, words: Vec<OsString>) -> Self {
+        self.program = words;
+        self
     }
 
     /// Sets a variable of the server's environment.
     pub(crate) fn set(mut self, name: &str, value: &str) -> Self {
         self.settings.insert(name.to_owned(), value.to_owned());
         self
+    }
+
+    pub(crate) fn cleaning_every(self, clean: Duration) -> Self {
+        Self { clean, ..self }
     }
 
     pub(crate) fn unset(mut self, name: &str) -> Self {
@@ -83,6 +116,23 @@ impl World {
         process
     }
 
+    /// Until Meta has every 200 that it wants, and the server says that nothing is open. Only says when to look: what
+    /// was lost is not waited for.
+    pub(crate) async fn drained(&self, server: &Process) {
+        let meta = &self.sandbox.meta;
+        loop {
+            let before = meta.look(|records| records.requests().count());
+            meta.wait_settled().await.expect("every webhook is acknowledged");
+            // No answer: it is being killed.
+            let stats = stats(&server.url("/stats")).await.unwrap_or_default();
+            if stats["queueStats"]["active_queues"] == 0 {
+                return;
+            }
+            let next = |records: &Records| (records.requests().count() > before).then_some(());
+            let _ = meta.wait(next, Duration::from_millis(50)).await;
+        }
+    }
+
     /// Runs the binary to its end: exit code, stdout, stderr.
     pub(crate) async fn run(&self, arguments: &[&str]) -> (i32, String, String) {
         process::run_to_end(self, arguments).await
@@ -95,7 +145,8 @@ impl World {
         server
     }
 
-    fn found_at(&self, port: u16) {
+    /// Where the server listens; Meta finds it there, and so does its next start.
+    pub(crate) fn found_at(&self, port: u16) {
         self.port.store(port, Ordering::Relaxed);
         self.sandbox.meta.set_webhook(&format!("http://127.0.0.1:{port}/webhook"));
     }
@@ -113,6 +164,25 @@ impl World {
 pub(crate) fn a_phone() -> String {
     static NEXT: AtomicU16 = AtomicU16::new(1);
     format!("39333{:07}", NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
+/// A webhook's body with these items in `messages`, for what has to be posted by hand or only once.
+pub(crate) fn webhook_of(world: &World, messages: &[Value]) -> String {
+    let metadata = json!({"phone_number_id": world.sandbox.meta.options().phone_number_id});
+    let value = json!({"messaging_product": "whatsapp", "metadata": metadata, "messages": messages});
+    let change = json!({"field": "messages", "value": value});
+    json!({"object": "whatsapp_business_account", "entry": [{"id": "1", "changes": [change]}]}).to_string()
+}
+
+/// A text as it stands in `messages`, written now.
+pub(crate) fn text_of(phone: &str, id: &str, words: &str) -> Value {
+    let now = SystemClock.now().0 / 1000;
+    json!({"from": phone, "id": id, "timestamp": now.to_string(), "type": "text", "text": {"body": words}})
+}
+
+async fn stats(url: &str) -> Option<Value> {
+    let mut answer = awc::Client::new().get(url).send().await.ok()?;
+    serde_json::from_slice(&answer.body().await.ok()?).ok()
 }
 
 /// Asks a route of the server: status and body.

@@ -14,6 +14,7 @@ use super::{PATIENCE, World};
 
 pub(crate) struct Process {
     child: Arc<Mutex<Child>>,
+    pid: u32,
     pub(crate) log: Log,
     pub(crate) raw: Arc<Mutex<String>>,
     readers: Vec<JoinHandle<()>>,
@@ -27,7 +28,8 @@ impl Process {
         let stdout = child.stdout.take().expect("a pipe");
         let stderr = child.stderr.take().expect("a pipe");
         let readers = vec![read_log(stdout, log.clone(), raw.clone()), read_raw(stderr, raw.clone())];
-        Self { child: Arc::new(Mutex::new(child)), log, raw, readers, base: Mutex::default() }
+        let pid = child.id();
+        Self { child: Arc::new(Mutex::new(child)), pid, log, raw, readers, base: Mutex::default() }
     }
 
     /// Where it listens, once it is ready.
@@ -42,8 +44,16 @@ impl Process {
         format!("{}{path}", self.base.lock().expect("no poison"))
     }
 
+    /// All that it wrote, to stdout and stderr; whole once it has ended.
+    pub(crate) fn output(mut self) -> String {
+        for reader in self.readers.drain(..) {
+            reader.join().expect("a reader");
+        }
+        self.raw.lock().expect("no poison").clone()
+    }
+
     pub(crate) fn pid(&self) -> i32 {
-        i32::try_from(self.child.lock().expect("no poison").id()).expect("a pid")
+        i32::try_from(self.pid).expect("a pid")
     }
 
     pub(crate) fn signal(&self, signal: Signal) {
@@ -72,10 +82,13 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // A wait that is under way holds the lock, and then the child is ending anyway.
-        if let Ok(mut child) = self.child.try_lock() {
-            let _ = child.kill();
-            let _ = child.wait();
+        match self.child.try_lock() {
+            Ok(mut child) => {
+                let _ = child.kill();
+                let _ = child.wait();
+            }
+            // A wait is under way and holds the lock.
+            Err(_) => self.signal(Signal::KILL),
         }
         for reader in self.readers.drain(..) {
             let _ = reader.join();
@@ -84,8 +97,9 @@ impl Drop for Process {
 }
 
 fn command(world: &World, arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_parlante"));
+    let mut command = Command::new(&world.program[0]);
     command
+        .args(&world.program[1..])
         .args(arguments)
         .current_dir(world.dir.path())
         .env_clear()
@@ -97,9 +111,10 @@ fn command(world: &World, arguments: &[&str]) -> Command {
 }
 
 pub(crate) async fn run_to_end(world: &World, arguments: &[&str]) -> (i32, String, String) {
-    let mut command = command(world, arguments);
-    let run = tokio::task::spawn_blocking(move || command.output().expect("the binary runs"));
-    let output = tokio::time::timeout(PATIENCE, run).await.expect("it ends").expect("a thread");
+    // What should have ended must not live on behind a test that failed over it.
+    let mut command = tokio::process::Command::from(command(world, arguments));
+    let run = command.kill_on_drop(true).output();
+    let output = tokio::time::timeout(PATIENCE, run).await.expect("it ends").expect("the binary runs");
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     (output.status.code().unwrap_or(-1), text(&output.stdout), text(&output.stderr))
 }

@@ -1,21 +1,40 @@
 //! The accept transaction: a verdict for every item of a webhook, in their order.
 
+use std::sync::Arc;
+
 use parlante_domain::{Inbound, Item, MessageId, Millis, Noted, Seq, policy};
 use rusqlite::{Connection, OptionalExtension, params};
 
+use super::ids::IdKey;
 use super::person::{self, Person};
-use super::{Sql, cached, status, unreadable};
+use super::sql::{Sql, cached, unreadable};
+use super::{schema, status};
 use crate::contract::{Accept, AcceptRules, Accepted, Purpose, Verdict, Wake};
-use crate::stored;
+use crate::stored::{self, purpose_number};
 
-pub(super) fn accept(db: &Connection, ledger: &str, accept: &Accept) -> Sql<Accepted> {
+/// What tells this ledger's own tags and ids from others'.
+#[derive(Clone)]
+pub(super) struct Identity {
+    pub(super) ledger: Arc<str>,
+    pub(super) key: IdKey,
+}
+
+impl Identity {
+    pub(super) fn load(db: &Connection) -> Sql<Self> {
+        Ok(Self { ledger: schema::ledger_id(db)?.into(), key: IdKey::load(db)? })
+    }
+}
+
+pub(super) fn accept(db: &Connection, own: &Identity, accept: &Accept) -> Sql<Accepted> {
     let mut wakes = Vec::new();
     let mut verdicts = Vec::with_capacity(accept.items.len());
     for item in &accept.items {
         verdicts.push(match item {
-            Item::Message(message) => take(db, message, accept.now, &accept.rules, &mut wakes)?,
-            Item::Noted { id, reason } => note(db, id.as_ref(), *reason, accept.now, &accept.rules)?,
-            Item::Status(update) => status::settle(db, ledger, update, accept.now, &mut wakes)?,
+            Item::Message(message) => take(db, &own.key, message, accept.now, &accept.rules, &mut wakes)?,
+            Item::Noted { id, reason } => {
+                note(db, &own.key, id.as_ref(), *reason, accept.now, &accept.rules)?
+            }
+            Item::Status(update) => status::settle(db, &own.ledger, update, accept.now, &mut wakes)?,
         });
     }
     Ok(Accepted { verdicts, wakes })
@@ -23,15 +42,16 @@ pub(super) fn accept(db: &Connection, ledger: &str, accept: &Accept) -> Sql<Acce
 
 fn take(
     db: &Connection,
+    key: &IdKey,
     message: &Inbound,
     now: Millis,
     rules: &AcceptRules,
     wakes: &mut Vec<Wake>,
 ) -> Sql<Verdict> {
-    if !remember(db, &message.id, now, rules)? {
+    if !remember(db, key, &message.id, now, rules)? {
         return Ok(Verdict::Duplicate);
     }
-    let person = person::resolve(db, &message.sender, message.sent_at)?;
+    let person = person::resolve(db, &message.sender, message.sent_at, now, wakes)?;
     if policy::is_stale(message.sent_at, now, rules.stale_after) {
         insert(db, &person, message, Row::refused("stale"), now)?;
         return Ok(Verdict::Stale { user: person.user });
@@ -57,25 +77,27 @@ fn take(
 
 fn note(
     db: &Connection,
+    key: &IdKey,
     id: Option<&MessageId>,
     reason: Noted,
     now: Millis,
     rules: &AcceptRules,
 ) -> Sql<Verdict> {
-    let new = id.map_or(Ok(true), |id| remember(db, id, now, rules))?;
+    let new = id.map_or(Ok(true), |id| remember(db, key, id, now, rules))?;
     Ok(if new { Verdict::Noted(reason) } else { Verdict::Duplicate })
 }
 
 /// False if the id is known and not yet forgotten.
-fn remember(db: &Connection, id: &MessageId, now: Millis, rules: &AcceptRules) -> Sql<bool> {
+fn remember(db: &Connection, key: &IdKey, id: &MessageId, now: Millis, rules: &AcceptRules) -> Sql<bool> {
+    let id = key.hash(id);
     let known: Option<i64> = cached(db, "SELECT at FROM seen WHERE id = ?1")?
-        .query_row(params![id.as_ref()], |row| row.get(0))
+        .query_row(params![id], |row| row.get(0))
         .optional()?;
     if known.is_some_and(|at| now.since(Millis(at)) <= rules.remember) {
         return Ok(false);
     }
     cached(db, "INSERT INTO seen (id, at) VALUES (?1, ?2) ON CONFLICT (id) DO UPDATE SET at = ?2")?
-        .execute(params![id.as_ref(), now.0])?;
+        .execute(params![id, now.0])?;
     Ok(true)
 }
 
@@ -100,8 +122,9 @@ fn insert(db: &Connection, person: &Person, message: &Inbound, row: Row, now: Mi
     let content = stored::write_content(&message.content).map_err(unreadable)?;
     cached(
         db,
-        "INSERT INTO message (message_id, person, number, purpose, kind, content, state, reason, sent_at, accepted_at, due)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?10)",
+        "INSERT INTO message
+           (message_id, person, number, purpose, kind, content, state, reason, sent_at, accepted_at, ended_at, due)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, CASE WHEN ?7 = 'refused' THEN ?10 END, ?10)",
     )?
     .insert(params![
         message.id.as_ref(),
@@ -116,12 +139,4 @@ fn insert(db: &Connection, person: &Person, message: &Inbound, row: Row, now: Mi
         now.0,
     ])
     .map(Seq)
-}
-
-pub(super) fn purpose_number(purpose: Purpose) -> i64 {
-    match purpose {
-        Purpose::Disclosure => 0,
-        Purpose::Overflow => 1,
-        Purpose::Answer => 2,
-    }
 }

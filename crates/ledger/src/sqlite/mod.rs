@@ -1,43 +1,56 @@
 //! The embedded engine: SQLite in WAL mode, `synchronous=FULL`.
 //!
-//! - [`schema`]: tables, pragmas, versions.
+//! - [`schema`]: tables, pragmas, versions; [`place`], [`sql`], [`ids`]: what the others need.
 //! - [`writer`]: the one thread that writes; drains its queue into one transaction and answers after the commit.
 //! - [`reader`]: two threads with read-only connections.
 //! - [`accept`], [`person`], [`status`]: what the accept transaction decides.
-//! - [`turn`]: begin, advance, finish, hold, recover.
+//! - [`turn`], [`step`], [`recover`]: the journal of a row.
 //! - [`reads`]: what is asked without changing anything.
+//! - [`operator`]: trace, dead letters, replay, forget, retention, backup.
 //!
 //! A second process is kept out by a lock on `<file>.lock`; `locking_mode=EXCLUSIVE` would lock out our own
 //! readers.
 
 mod accept;
+mod ids;
+mod operator;
 mod person;
+mod place;
 mod reader;
 mod reads;
+mod recover;
 mod schema;
+mod sql;
 mod status;
+mod step;
 mod turn;
 mod writer;
 
-use std::fs::{File, OpenOptions, TryLockError};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use parlante_domain::policy::Line;
 use parlante_domain::{Faults, MessageId, Millis, PersonId, Seq, Tag};
-use rusqlite::Connection;
 use tokio::sync::watch;
 
 use crate::contract::{
-    Accept, Accepted, Advance, Answer, Begin, Counts, Finish, Finished, Held, Hold, Ledger, Recover,
-    Recovered, Row, Wake,
+    Accept, Accepted, Advance, Answer, Begin, Counts, Finish, Finished, Held, Hold, Ledger, Recorded,
+    Recover, Recovered, Row, Wake,
 };
 use crate::error::{LedgerError, OpenError};
+use crate::operator::{Forgotten, Replay, Replayed, Retained, Retention, Traced, Unanswered, Which};
+use accept::Identity;
+use operator::backup::Backups;
 
 /// The SQLite engine. Clones share the same threads.
 #[derive(Clone)]
 pub struct Sqlite {
-    id: Arc<str>,
+    own: Identity,
+    /// Whether this process has taken up rows, and so gives them back when it closes. One that only looks (the
+    /// commands on a bare file) must not wipe out the traces of a death.
+    serving: Arc<AtomicBool>,
+    backups: Backups,
     writer: writer::Writer,
     readers: reader::Readers,
     failed: watch::Receiver<bool>,
@@ -55,15 +68,16 @@ impl Sqlite {
             std::fs::create_dir_all(dir)
                 .map_err(|error| refuse(format!("cannot create {}: {error}", dir.display())))?;
         }
-        let lock = lock(path).map_err(refuse)?;
+        let lock = place::lock(path).map_err(refuse)?;
         let connection = schema::open(path).map_err(|error| refuse(schema::explain(&error)))?;
-        let id = schema::ledger_id(&connection).map_err(|error| refuse(schema::explain(&error)))?;
+        let own = Identity::load(&connection).map_err(|error| refuse(schema::explain(&error.into())))?;
         let readers = reader::Readers::start(path).map_err(|error| refuse(error.to_string()))?;
         let (failing, failed) = watch::channel(false);
-        let wal = wal_of(path);
+        let wal = place::wal_of(path);
         let writer = writer::Writer::start(connection, lock, wal, faults, failing)
             .map_err(|error| refuse(format!("cannot start the writer thread: {error}")))?;
-        Ok(Self { id: id.into(), writer, readers, failed })
+        let (serving, backups) = (Arc::default(), Backups::of(path));
+        Ok(Self { own, serving, backups, writer, readers, failed })
     }
 
     /// Turns true when a commit failed in a way after which the file cannot be trusted; the process must end.
@@ -73,49 +87,22 @@ impl Sqlite {
     }
 }
 
-fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(suffix);
-    PathBuf::from(name)
-}
-
-fn wal_of(path: &Path) -> PathBuf {
-    with_suffix(path, "-wal")
-}
-
-fn lock(path: &Path) -> Result<File, String> {
-    let place = with_suffix(path, ".lock");
-    let file = OpenOptions::new()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(&place)
-        .map_err(|error| format!("cannot open {}: {error}", place.display()))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(format!(
-            "another process holds {}; stop it, or set LEDGER_PATH to another file",
-            place.display()
-        )),
-        Err(TryLockError::Error(error)) => Err(format!("cannot lock {}: {error}", place.display())),
-    }
-}
-
 impl Ledger for Sqlite {
     fn id(&self) -> &str {
-        &self.id
+        &self.own.ledger
     }
 
     fn accept(&self, accept: Accept) -> Answer<Accepted> {
-        let id = self.id.clone();
-        self.writer.write(accept.items.len(), move |tx| accept::accept(tx, &id, &accept))
+        let own = self.own.clone();
+        self.writer.write(accept.items.len(), move |tx| accept::accept(tx, &own, &accept))
     }
 
-    fn begin(&self, begin: Begin) -> Answer<()> {
+    fn begin(&self, begin: Begin) -> Answer<Recorded> {
+        self.serving.store(true, Ordering::Relaxed);
         self.writer.write(1, move |tx| turn::begin(tx, &begin))
     }
 
-    fn advance(&self, advance: Advance) -> Answer<()> {
+    fn advance(&self, advance: Advance) -> Answer<Recorded> {
         self.writer.write(1, move |tx| turn::advance(tx, &advance))
     }
 
@@ -132,7 +119,7 @@ impl Ledger for Sqlite {
     }
 
     fn recover(&self, recover: Recover) -> Answer<Recovered> {
-        self.writer.write(1, move |tx| turn::recover(tx, recover))
+        self.writer.write(1, move |tx| recover::recover(tx, recover))
     }
 
     fn head(&self, person: PersonId, now: Millis) -> Answer<Option<Row>> {
@@ -148,7 +135,7 @@ impl Ledger for Sqlite {
     }
 
     fn was_sent(&self, tag: Tag) -> Answer<Option<MessageId>> {
-        let ours = *self.id == *tag.ledger;
+        let ours = *self.own.ledger == *tag.ledger;
         self.readers.read(move |db| if ours { reads::was_sent(db, &tag) } else { Ok(None) })
     }
 
@@ -156,37 +143,45 @@ impl Ledger for Sqlite {
         self.readers.read(reads::counts)
     }
 
+    fn trace(&self, message: MessageId) -> Answer<Traced> {
+        let key = self.own.key.clone();
+        self.readers.read(move |db| operator::trace::trace(db, &key, &message))
+    }
+
+    fn unanswered(&self, which: Which, limit: usize, after: Option<Seq>) -> Answer<Vec<Unanswered>> {
+        self.readers.read(move |db| operator::trace::unanswered(db, which, limit, after))
+    }
+
+    fn replay(&self, replay: Replay, now: Millis) -> Answer<Replayed> {
+        let (writer, key) = (self.writer.clone(), self.own.key.clone());
+        match replay {
+            Replay::One(message) => writer.write(1, move |tx| operator::replay::one(tx, &key, &message, now)),
+            Replay::AllDead => Box::pin(operator::replay::all_dead(writer, now)),
+        }
+    }
+
+    fn forget(&self, person: &str) -> Answer<Forgotten> {
+        Box::pin(operator::forget::forget(self.writer.clone(), person.to_owned()))
+    }
+
+    fn retain(&self, now: Millis, keep: Retention, batch: u32) -> Answer<Retained> {
+        Box::pin(operator::retain::retain(self.writer.clone(), now, keep, batch))
+    }
+
+    fn backup(&self, to: &Path) -> Answer<()> {
+        if self.readers.is_closed() {
+            // Someone else may hold the file by now.
+            return Box::pin(async { Err(LedgerError::Closed) });
+        }
+        self.backups.start(to)
+    }
+
     fn close(&self) -> Answer<()> {
-        let writer = self.writer.clone();
+        let (writer, give_back) = (self.writer.clone(), self.serving.load(Ordering::Relaxed));
         self.readers.close();
-        Box::pin(async move { writer.close().await })
+        Box::pin(async move { writer.close(give_back).await })
     }
 }
 
 #[cfg(test)]
 mod tests;
-
-/// What a statement of ours may fail with; never a person's words.
-pub(crate) type Sql<T> = Result<T, rusqlite::Error>;
-
-/// A stored form that this version cannot read or write.
-pub(crate) fn unreadable(error: serde_json::Error) -> rusqlite::Error {
-    rusqlite::Error::ToSqlConversionFailure(Box::new(error))
-}
-
-/// Whether the file can still be trusted after `error`.
-fn judge(error: &rusqlite::Error) -> LedgerError {
-    use rusqlite::ErrorCode as Code;
-    let reason = error.to_string();
-    match error.sqlite_error_code() {
-        Some(Code::SystemIoFailure | Code::DatabaseCorrupt | Code::NotADatabase) => {
-            LedgerError::Failed { reason }
-        }
-        _ => LedgerError::Unavailable { reason },
-    }
-}
-
-/// A statement that is compiled once per connection.
-pub(crate) fn cached<'db>(db: &'db Connection, sql: &str) -> Sql<rusqlite::CachedStatement<'db>> {
-    db.prepare_cached(sql)
-}

@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
-use super::{Sql, judge, schema};
+use super::schema;
+use super::sql::{Sql, judge};
 use crate::contract::Answer;
 use crate::error::LedgerError;
 
@@ -44,7 +45,7 @@ impl Readers {
     ) -> Answer<T> {
         let (reply, answer) = oneshot::channel();
         let question: Question = Box::new(move |db| {
-            let _ = reply.send(ask(db).map_err(|error| judge(&error)));
+            let _ = reply.send(in_snapshot(db, ask).map_err(|error| judge(&error)));
         });
         let sent = match &*self.queue.lock().unwrap_or_else(PoisonError::into_inner) {
             Some(queue) => queue.try_send(question).map_err(|error| match error {
@@ -59,9 +60,21 @@ impl Readers {
         })
     }
 
+    pub(super) fn is_closed(&self) -> bool {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner).is_none()
+    }
+
     pub(super) fn close(&self) {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
+}
+
+/// A question of several statements sees one state of the ledger.
+fn in_snapshot<T>(db: &Connection, ask: impl FnOnce(&Connection) -> Sql<T>) -> Sql<T> {
+    let snapshot = db.unchecked_transaction()?;
+    let answer = ask(&snapshot)?;
+    snapshot.commit()?;
+    Ok(answer)
 }
 
 fn next(inbox: &Mutex<Receiver<Question>>) -> Option<Question> {

@@ -1,13 +1,12 @@
 //! What is asked without changing anything.
 
 use parlante_domain::policy::{Line, Speaker};
-use parlante_domain::turn::ErrorCode;
 use parlante_domain::{MessageId, Millis, PersonId, Seq, Tag};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::person::address;
-use super::{Sql, cached, unreadable};
-use crate::contract::{Counts, PartState, Purpose, QUEUES_MAX, Queue, Row, Wake};
+use super::sql::{Sql, cached, limit as bound, unreadable};
+use crate::contract::{Counts, PartState, QUEUES_MAX, Queue, Row, Wake};
 use crate::stored;
 
 /// A person's next row: what was begun first, then what we owe them to say, then their messages in order.
@@ -16,7 +15,7 @@ use crate::stored;
 /// are one person, and one person is answered by one conversation at a time.
 const HEAD: &str = "
 SELECT m.seq, m.person, p.phone, p.bsuid, m.number, m.message_id, m.purpose, m.kind, m.content, m.accepted_at,
-       p.newest_at, m.begun, m.reply, m.holds, m.panics, m.due
+       p.newest_at, m.begun, m.reply, m.holds, m.panics, m.first_part, m.due
 FROM message m
 JOIN person own ON own.id = m.person
 JOIN person p ON p.id = coalesce(own.merged_into, own.id)
@@ -30,7 +29,7 @@ WHERE p.merged_into = ?1 AND m.state = 'open' LIMIT 1";
 pub(super) fn head(db: &Connection, person: PersonId, now: Millis) -> Sql<Option<Row>> {
     let found = cached(db, HEAD)?
         .query_row(params![person.0], |row| {
-            let due: i64 = row.get(15)?;
+            let due: i64 = row.get(16)?;
             Ok((read_row(row)?, due))
         })
         .optional()?;
@@ -50,17 +49,14 @@ fn read_row(row: &rusqlite::Row<'_>) -> Sql<Row> {
         user: address(row.get(2)?, row.get(3)?),
         number: row.get::<_, String>(4)?.into(),
         message_id: row.get::<_, String>(5)?.into(),
-        purpose: match row.get::<_, i64>(6)? {
-            0 => Purpose::Disclosure,
-            1 => Purpose::Overflow,
-            _ => Purpose::Answer,
-        },
+        purpose: stored::read_purpose(row.get(6)?),
         kind: stored::read_kind(&row.get::<_, String>(7)?),
         content: stored::read_content(&content).map_err(unreadable)?,
         accepted_at: Millis(row.get(9)?),
         newest_at: Millis(row.get(10)?),
         begun: row.get(11)?,
         reply: reply.map(|reply| stored::read_reply(&reply)).transpose().map_err(unreadable)?,
+        first_part: row.get(15)?,
         parts_sent: 0,
         next_part: PartState::Fresh,
         next_part_attempts: 0,
@@ -73,9 +69,9 @@ fn read_row(row: &rusqlite::Row<'_>) -> Sql<Row> {
 fn with_parts(db: &Connection, mut row: Row) -> Sql<Row> {
     let mut sends = cached(
         db,
-        "SELECT state, unknowns, attempts, code FROM step WHERE seq = ?1 AND step = 'send' ORDER BY part",
+        "SELECT state, unknowns, attempts, code FROM step WHERE seq = ?1 AND step = 'send' AND part >= ?2 ORDER BY part",
     )?;
-    let mut sends = sends.query(params![row.seq.0])?;
+    let mut sends = sends.query(params![row.seq.0, row.first_part])?;
     while let Some(send) = sends.next()? {
         let state: String = send.get(0)?;
         if state == "done" {
@@ -87,9 +83,7 @@ fn with_parts(db: &Connection, mut row: Row) -> Sql<Row> {
         row.next_part = match state.as_str() {
             "intended" => PartState::Intended,
             "unknown" => PartState::Unknown,
-            "failed" => PartState::Failed(ErrorCode::recorded(
-                send.get::<_, Option<String>>(3)?.unwrap_or_else(|| "failed".to_owned()),
-            )),
+            "failed" => PartState::Failed(stored::read_code(send.get(3)?)),
             _ => PartState::Fresh,
         };
         break;
@@ -113,7 +107,7 @@ pub(super) fn due(db: &Connection, now: Millis, limit: usize) -> Sql<Vec<Wake>> 
                            WHERE p.merged_into = m.person AND j.state = 'open')
          ORDER BY m.seq LIMIT ?2",
     )?
-    .query_map(params![now.0, i64::try_from(limit).unwrap_or(i64::MAX)], |row| {
+    .query_map(params![now.0, bound(limit)], |row| {
         Ok(Wake { person: PersonId(row.get(0)?), seq: Seq(row.get(1)?) })
     })?
     .collect()
@@ -125,7 +119,7 @@ pub(super) fn history(db: &Connection, person: PersonId, limit: usize) -> Sql<Ve
         "SELECT persona, words FROM history
          WHERE person = (SELECT coalesce(merged_into, id) FROM person WHERE id = ?1) ORDER BY id DESC LIMIT ?2",
     )?
-    .query_map(params![person.0, i64::try_from(limit).unwrap_or(i64::MAX)], |row| {
+    .query_map(params![person.0, bound(limit)], |row| {
         let speaker = if row.get(0)? { Speaker::Persona } else { Speaker::Person };
         Ok(Line { speaker, words: row.get(1)? })
     })?
@@ -151,7 +145,7 @@ pub(super) fn counts(db: &Connection) -> Sql<Counts> {
          JOIN person p ON p.id = coalesce(own.merged_into, own.id)
          WHERE m.state = 'open' AND m.purpose = 2 GROUP BY p.id ORDER BY count(*) DESC, min(m.seq) LIMIT ?1",
     )?
-    .query_map(params![i64::try_from(QUEUES_MAX).unwrap_or(i64::MAX)], |row| {
+    .query_map(params![bound(QUEUES_MAX)], |row| {
         Ok(Queue { user: address(row.get(0)?, row.get(1)?), waiting: row.get(2)?, processing: row.get(3)? })
     })?
     .collect::<Sql<_>>()?;
@@ -162,7 +156,9 @@ pub(super) fn counts(db: &Connection) -> Sql<Counts> {
              WHERE m.state = 'open' AND m.purpose = 2",
         )?,
         queues,
-        dead: one("SELECT count(*) FROM message WHERE state = 'dead' AND purpose = 2")?,
-        refused: one("SELECT count(*) FROM message WHERE state = 'refused'")?,
+        dead: one("SELECT count(*) FROM message INDEXED BY message_unanswered
+             WHERE state IN ('dead', 'refused') AND state = 'dead' AND purpose = 2")?,
+        refused: one("SELECT count(*) FROM message INDEXED BY message_unanswered
+                WHERE state IN ('dead', 'refused') AND state = 'refused'")?,
     })
 }

@@ -1,103 +1,28 @@
-//! Tables, pragmas, versions.
+//! Pragmas, versions, and what an open refuses.
 
 use std::path::Path;
 
 use rusqlite::{Connection, OpenFlags};
 
-use super::Sql;
+use super::sql::Sql;
 
-/// The version that this code reads and writes (`PRAGMA user_version`). Files migrate forward only.
-const VERSION: i64 = 1;
+/// Number n takes a file from version n to n + 1 (`PRAGMA user_version`), in one transaction of its own. Files
+/// migrate forward only; a released entry is never changed.
+const MIGRATIONS: &[&str] = &[include_str!("schema/1.sql")];
 
-/// Checked at every open. NORMAL would lose acknowledged messages at power loss.
+/// `PRLT`, in every ledger's header (`PRAGMA application_id`).
+const APPLICATION: i64 = 0x5052_4C54;
+
+/// Set at every open. NORMAL would lose acknowledged messages at power loss. `auto_vacuum` and `application_id`
+/// only take effect in a new file, and before anything else is written.
 const PRAGMAS: &str = "
+PRAGMA auto_vacuum = INCREMENTAL;
 PRAGMA journal_mode = WAL;
 PRAGMA synchronous = FULL;
 PRAGMA foreign_keys = ON;
 PRAGMA temp_store = MEMORY;
 PRAGMA secure_delete = ON;
 PRAGMA cache_size = -32000;
-";
-
-const TABLES: &str = "
-CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
-
--- One row per person; alias leads to it. A person merged into another keeps only the message in progress.
-CREATE TABLE person (
-  id            INTEGER PRIMARY KEY AUTOINCREMENT,
-  phone         TEXT,
-  bsuid         TEXT,
-  name          TEXT,
-  newest_at     INTEGER NOT NULL,
-  disclosed     INTEGER NOT NULL DEFAULT 0,
-  overflow_told INTEGER NOT NULL DEFAULT 0,
-  merged_into   INTEGER REFERENCES person (id)
-) STRICT;
-CREATE INDEX person_merged ON person (merged_into) WHERE merged_into IS NOT NULL;
-CREATE TABLE alias (alias TEXT PRIMARY KEY, person INTEGER NOT NULL REFERENCES person (id)) STRICT, WITHOUT ROWID;
-
--- Every id that was taken, refused or noted.
-CREATE TABLE seen (id TEXT PRIMARY KEY, at INTEGER NOT NULL) STRICT, WITHOUT ROWID;
-CREATE INDEX seen_at ON seen (at);
-
--- purpose: 0 disclosure, 1 overflow notice, 2 answer. due: when an open row may be taken up.
--- begun: a conversation has taken it up before. running: a conversation holds it now.
-CREATE TABLE message (
-  seq         INTEGER PRIMARY KEY AUTOINCREMENT,
-  message_id  TEXT NOT NULL,
-  person      INTEGER NOT NULL REFERENCES person (id),
-  number      TEXT NOT NULL,
-  purpose     INTEGER NOT NULL,
-  kind        TEXT NOT NULL,
-  content     TEXT NOT NULL,
-  state       TEXT NOT NULL CHECK (state IN ('open', 'done', 'dead', 'refused')),
-  reason      TEXT,
-  sent_at     INTEGER NOT NULL,
-  accepted_at INTEGER NOT NULL,
-  started_at  INTEGER,
-  ended_at    INTEGER,
-  due         INTEGER NOT NULL,
-  begun       INTEGER NOT NULL DEFAULT 0,
-  running     INTEGER NOT NULL DEFAULT 0,
-  holds       INTEGER NOT NULL DEFAULT 0,
-  panics      INTEGER NOT NULL DEFAULT 0,
-  deaths      INTEGER NOT NULL DEFAULT 0,
-  reply       TEXT
-) STRICT;
-CREATE INDEX message_open ON message (person, seq) WHERE state = 'open';
-CREATE INDEX message_due ON message (due) WHERE state = 'open';
-CREATE INDEX message_unanswered ON message (state, seq) WHERE state IN ('dead', 'refused');
-CREATE INDEX message_by_id ON message (message_id);
-
--- One row per paid or visible step; rank: how far a send has come by its statuses.
-CREATE TABLE step (
-  seq               INTEGER NOT NULL REFERENCES message (seq),
-  step              TEXT NOT NULL CHECK (step IN ('complete', 'send')),
-  part              INTEGER NOT NULL,
-  state             TEXT NOT NULL CHECK (state IN ('intended', 'done', 'failed', 'postponed', 'unknown')),
-  intended_at       INTEGER NOT NULL,
-  deadline          INTEGER NOT NULL,
-  settled_at        INTEGER,
-  attempts          INTEGER NOT NULL DEFAULT 0,
-  unknowns          INTEGER NOT NULL DEFAULT 0,
-  code              TEXT,
-  message_id        TEXT,
-  rank              INTEGER NOT NULL DEFAULT 0,
-  prompt_tokens     INTEGER,
-  completion_tokens INTEGER,
-  PRIMARY KEY (seq, step, part)
-) STRICT, WITHOUT ROWID;
-
-CREATE TABLE history (
-  id      INTEGER PRIMARY KEY AUTOINCREMENT,
-  person  INTEGER NOT NULL REFERENCES person (id),
-  persona INTEGER NOT NULL,
-  words   TEXT NOT NULL,
-  at      INTEGER NOT NULL
-) STRICT;
-CREATE INDEX history_person ON history (person, id);
-
-INSERT INTO meta (key, value) VALUES ('ledger_id', lower(hex(randomblob(8))));
 ";
 
 #[derive(Debug)]
@@ -132,37 +57,43 @@ pub(super) fn explain(error: &SchemaError) -> String {
             format!("the file is damaged ({what}); restore a backup, or move it away and start anew")
         }
         SchemaError::Newer(version) => {
-            format!(
-                "it has schema version {version}, this program knows up to {VERSION}; run a newer parlante"
-            )
+            let known = MIGRATIONS.len();
+            format!("it has schema version {version}, this program knows up to {known}; run a newer parlante")
         }
     }
 }
 
 pub(super) fn open(path: &Path) -> Result<Connection, SchemaError> {
+    open_as(path, MIGRATIONS)
+}
+
+fn open_as(path: &Path, migrations: &[&str]) -> Result<Connection, SchemaError> {
     let mut db = Connection::open(path)?;
     db.set_prepared_statement_cache_capacity(128);
-    let version = check(&db)?;
+    let version = check(&db, migrations.len())?;
     db.execute_batch(PRAGMAS)?;
-    if version == 0 {
+    for (from, migration) in migrations.iter().enumerate().skip(version) {
         let tx = db.transaction()?;
-        tx.execute_batch(TABLES)?;
-        tx.pragma_update(None, "user_version", VERSION)?;
+        tx.execute_batch(migration)?;
+        tx.pragma_update(None, "application_id", APPLICATION)?;
+        tx.pragma_update(None, "user_version", i64::try_from(from + 1).unwrap_or(i64::MAX))?;
         tx.commit()?;
     }
     Ok(db)
 }
 
 /// The version of the file; 0 for a new one. Only reads, so that a file that is refused stays as it is.
-fn check(db: &Connection) -> Result<i64, SchemaError> {
-    let version: i64 = db.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-    if version > VERSION {
-        return Err(SchemaError::Newer(version));
-    }
+fn check(db: &Connection, known: usize) -> Result<usize, SchemaError> {
+    let number = |pragma: &str| -> Sql<i64> { db.query_row(pragma, [], |row| row.get(0)) };
     let is_empty: bool = db.query_row("SELECT count(*) = 0 FROM sqlite_schema", [], |row| row.get(0))?;
-    if version == 0 && !is_empty {
+    if !is_empty && number("PRAGMA application_id")? != APPLICATION {
         return Err(SchemaError::Foreign);
     }
+    let stored = number("PRAGMA user_version")?;
+    let version = match usize::try_from(stored) {
+        Ok(version) if version <= known => version,
+        _ => return Err(SchemaError::Newer(stored)),
+    };
     let found: String = db.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
     if found != "ok" {
         return Err(SchemaError::Damaged(found));
@@ -179,6 +110,54 @@ pub(super) fn open_reader(path: &Path) -> Sql<Connection> {
     Ok(db)
 }
 
-pub(super) fn ledger_id(db: &Connection) -> Result<String, SchemaError> {
-    Ok(db.query_row("SELECT value FROM meta WHERE key = 'ledger_id'", [], |row| row.get(0))?)
+pub(super) fn ledger_id(db: &Connection) -> Sql<String> {
+    db.query_row("SELECT value FROM meta WHERE key = 'ledger_id'", [], |row| row.get(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OLD: &str = "CREATE TABLE message (words TEXT); INSERT INTO message VALUES ('ciao');";
+    const NEXT: &str = "ALTER TABLE message ADD COLUMN language TEXT; UPDATE message SET language = 'it';";
+    const LAST: &str = "ALTER TABLE message RENAME COLUMN words TO content;";
+
+    fn version(db: &Connection) -> i64 {
+        db.query_row("PRAGMA user_version", [], |row| row.get(0)).unwrap()
+    }
+
+    #[test]
+    fn an_older_file_migrates_forward_step_by_step() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("old.db");
+        assert_eq!(version(&open_as(&path, &[OLD]).unwrap()), 1);
+        let db = open_as(&path, &[OLD, NEXT, LAST]).unwrap();
+        let row: (String, String) = db
+            .query_row("SELECT content, language FROM message", [], |row| Ok((row.get(0)?, row.get(1)?)))
+            .unwrap();
+        assert_eq!((version(&db), row), (3, ("ciao".into(), "it".into())));
+        drop(db);
+        assert_eq!(version(&open_as(&path, &[OLD, NEXT, LAST]).unwrap()), 3, "and only once");
+        assert!(matches!(open_as(&path, &[OLD, NEXT]), Err(SchemaError::Newer(3))), "never backward");
+    }
+
+    #[test]
+    fn a_migration_that_fails_leaves_the_version_before_it() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("old.db");
+        drop(open_as(&path, &[OLD]).unwrap());
+        let broken = "ALTER TABLE message ADD COLUMN half TEXT; INSERT INTO no_such_table VALUES (1);";
+        assert!(open_as(&path, &[OLD, NEXT, broken]).is_err());
+        let db = open_as(&path, &[OLD, NEXT]).unwrap();
+        assert_eq!(version(&db), 2, "the one before the broken one holds");
+        assert!(db.prepare("SELECT half FROM message").is_err(), "and nothing of the broken one");
+    }
+
+    #[test]
+    fn a_new_file_gives_its_free_pages_back() {
+        let place = tempfile::tempdir().unwrap();
+        let db = open(&place.path().join("ledger.db")).unwrap();
+        let mode: i64 = db.query_row("PRAGMA auto_vacuum", [], |row| row.get(0)).unwrap();
+        assert_eq!(mode, 2, "incremental");
+    }
 }

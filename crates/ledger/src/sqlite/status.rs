@@ -1,13 +1,13 @@
 //! Statuses settle sends: the rank only rises, and a failure never undoes a delivery.
 
-use parlante_domain::turn::ErrorCode;
-use parlante_domain::{Millis, PersonId, Seq, Status, StatusUpdate};
+use parlante_domain::{MessageId, Millis, PersonId, Seq, Status, StatusUpdate};
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::accept::purpose_number;
-use super::person::{address, canonical, disclose_again};
-use super::{Sql, cached, turn};
-use crate::contract::{Purpose, Undone, Verdict, Wake};
+use super::person::{canonical, disclose_again};
+use super::sql::{Sql, cached};
+use super::turn::dead_letter;
+use crate::contract::{DeadLetter, Purpose, Verdict, Wake};
+use crate::stored::purpose_number;
 
 /// The send that a tag speaks of.
 struct Send {
@@ -15,6 +15,26 @@ struct Send {
     part: u32,
     state: String,
     rank: i64,
+    /// Meta's id of it, where it is known.
+    message_id: Option<String>,
+    /// It belongs to the reply that the row has now, not to an apology before a replay.
+    current: bool,
+}
+
+impl Send {
+    fn is_settled(&self) -> bool {
+        self.state == "done" || self.state == "failed"
+    }
+
+    /// The status is that of a send that failed before a replay, and will be made again under the same tag.
+    fn is_replayed(&self, told: &MessageId) -> bool {
+        !self.is_settled() && self.message_id.as_deref() == Some(told.as_ref())
+    }
+
+    /// The status is that of another send under the same tag than the one that WhatsApp took last.
+    fn is_outlived(&self, told: &MessageId) -> bool {
+        self.is_settled() && self.message_id.as_deref().is_some_and(|known| known != told.as_ref())
+    }
 }
 
 pub(super) fn settle(
@@ -28,13 +48,20 @@ pub(super) fn settle(
         return Ok(Verdict::Unmatched);
     }
     let (seq, part) = (update.tag.seq, update.tag.part);
-    let found = cached(db, "SELECT state, rank FROM step WHERE seq = ?1 AND step = 'send' AND part = ?2")?
-        .query_row(params![seq.0, part], |row| Ok(Send { seq, part, state: row.get(0)?, rank: row.get(1)? }))
-        .optional()?;
+    let found = cached(
+        db,
+        "SELECT s.state, s.rank, s.message_id, s.part >= m.first_part FROM step s JOIN message m ON m.seq = s.seq
+         WHERE s.seq = ?1 AND s.step = 'send' AND s.part = ?2",
+    )?
+    .query_row(params![seq.0, part], |row| {
+        let (state, rank, message_id) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        Ok(Send { seq, part, state, rank, message_id, current: row.get(3)? })
+    })
+    .optional()?;
     let Some(send) = found else { return Ok(Verdict::Unmatched) };
     match &update.outcome {
         Ok(status) => rise(db, &send, update, *status, now, wakes),
-        Err(code) => fail(db, &send, code, now, wakes),
+        Err(code) => fail(db, &send, update, code, now, wakes),
     }
 }
 
@@ -46,14 +73,15 @@ fn rise(
     now: Millis,
     wakes: &mut Vec<Wake>,
 ) -> Sql<Verdict> {
-    if status.rank() <= send.rank {
+    let late = status < Status::Delivered && send.is_replayed(&update.message_id);
+    if status.rank() <= send.rank || late {
         return Ok(Verdict::Unmatched);
     }
     // A delivery proves the send, whatever was believed of it before; a bare `sent` does not outlive a failure.
     let proves = send.state != "failed" || status >= Status::Delivered;
     cached(
         db,
-        "UPDATE step SET rank = ?3, message_id = coalesce(message_id, ?4),
+        "UPDATE step SET rank = ?3, message_id = CASE WHEN ?7 THEN coalesce(message_id, ?4) ELSE ?4 END,
                 state = CASE WHEN ?5 THEN 'done' ELSE state END, settled_at = coalesce(settled_at, ?6)
          WHERE seq = ?1 AND step = 'send' AND part = ?2",
     )?
@@ -63,9 +91,10 @@ fn rise(
         status.rank(),
         update.message_id.as_ref(),
         proves,
-        now.0
+        now.0,
+        send.is_settled(),
     ])?;
-    if proves {
+    if proves && send.current {
         cached(db, "UPDATE message SET holds = 0 WHERE seq = ?1 AND holds > 0")?
             .execute(params![send.seq.0])?;
     }
@@ -73,22 +102,34 @@ fn rise(
     Ok(Verdict::Settled)
 }
 
-fn fail(db: &Connection, send: &Send, code: &str, now: Millis, wakes: &mut Vec<Wake>) -> Sql<Verdict> {
-    if send.rank >= Status::Delivered.rank() || send.state == "failed" {
+fn fail(
+    db: &Connection,
+    send: &Send,
+    update: &StatusUpdate,
+    code: &str,
+    now: Millis,
+    wakes: &mut Vec<Wake>,
+) -> Sql<Verdict> {
+    let is_past = send.rank >= Status::Delivered.rank() || send.state == "failed";
+    if is_past || send.is_outlived(&update.message_id) || send.is_replayed(&update.message_id) {
         return Ok(Verdict::Unmatched);
     }
     cached(
         db,
-        "UPDATE step SET state = 'failed', code = ?3, settled_at = ?4 WHERE seq = ?1 AND step = 'send' AND part = ?2",
+        "UPDATE step SET state = 'failed', code = ?3, settled_at = ?4, message_id = coalesce(message_id, ?5)
+         WHERE seq = ?1 AND step = 'send' AND part = ?2",
     )?
-    .execute(params![send.seq.0, send.part, code, now.0])?;
+    .execute(params![send.seq.0, send.part, code, now.0, update.message_id.as_ref()])?;
     wakes.extend(go_on(db, send, now)?);
+    if !send.current {
+        return Ok(Verdict::Settled);
+    }
     Ok(undo(db, send.seq, code)?.map_or(Verdict::Settled, Verdict::Undone))
 }
 
 /// Lets a row go on that is held because of this send.
 fn go_on(db: &Connection, send: &Send, now: Millis) -> Sql<Option<Wake>> {
-    if send.state != "unknown" && send.state != "postponed" {
+    if !send.current || (send.state != "unknown" && send.state != "postponed") {
         return Ok(None);
     }
     let seq = send.seq;
@@ -98,30 +139,16 @@ fn go_on(db: &Connection, send: &Send, now: Millis) -> Sql<Option<Wake>> {
 }
 
 /// An answered message turns from done to dead; a disclosure that did not arrive has to be made again.
-fn undo(db: &Connection, seq: Seq, code: &str) -> Sql<Option<Undone>> {
+fn undo(db: &Connection, seq: Seq, code: &str) -> Sql<Option<DeadLetter>> {
     let undone = cached(
         db,
-        "UPDATE message SET state = 'dead', reason = ?2 WHERE seq = ?1 AND state = 'done'
-         RETURNING message_id, person, purpose",
+        "UPDATE message SET state = 'dead', reason = ?2 WHERE seq = ?1 AND state = 'done' RETURNING person, purpose",
     )?
-    .query_row(params![seq.0, code], |row| {
-        Ok((row.get::<_, String>(0)?, PersonId(row.get(1)?), row.get::<_, i64>(2)?))
-    })
+    .query_row(params![seq.0, code], |row| Ok((PersonId(row.get(0)?), row.get::<_, i64>(1)?)))
     .optional()?;
-    let Some((message_id, person, purpose)) = undone else { return Ok(None) };
-    let person = canonical(db, person)?;
+    let Some((person, purpose)) = undone else { return Ok(None) };
     if purpose == purpose_number(Purpose::Disclosure) {
-        disclose_again(db, person)?;
+        disclose_again(db, canonical(db, person)?)?;
     }
-    if purpose != purpose_number(Purpose::Answer) {
-        return Ok(None);
-    }
-    let user = cached(db, "SELECT phone, bsuid FROM person WHERE id = ?1")?
-        .query_row(params![person.0], |row| Ok(address(row.get(0)?, row.get(1)?)))?;
-    Ok(Some(Undone {
-        message_id: message_id.into(),
-        user,
-        code: ErrorCode::recorded(code),
-        attempts: turn::attempts(db, seq)?,
-    }))
+    dead_letter(db, seq)
 }

@@ -10,8 +10,10 @@ use rusqlite::{Connection, params};
 use tempfile::TempDir;
 use tokio::sync::watch;
 
+use super::place::{lock, wal_of};
+use super::schema;
+use super::sql::Sql;
 use super::writer::Writer;
-use super::{Sql, lock, schema, wal_of};
 use crate::contract::Answer;
 use crate::error::LedgerError;
 
@@ -47,7 +49,7 @@ impl Bench {
 
     fn keys(&self) -> Vec<String> {
         let keys = self.writer.write(1, |db| {
-            db.prepare("SELECT key FROM meta WHERE key <> 'ledger_id' ORDER BY key")?
+            db.prepare("SELECT key FROM meta WHERE key NOT IN ('ledger_id', 'id_key') ORDER BY key")?
                 .query_map([], |row| row.get(0))?
                 .collect::<Sql<Vec<String>>>()
         });

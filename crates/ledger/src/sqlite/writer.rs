@@ -11,7 +11,8 @@ use parlante_domain::Faults;
 use rusqlite::Connection;
 use tokio::sync::{oneshot, watch};
 
-use super::{Sql, judge};
+use super::recover::give_back;
+use super::sql::{Sql, judge, truncate_wal};
 use crate::contract::Answer;
 use crate::error::LedgerError;
 
@@ -77,9 +78,19 @@ fn in_savepoint<T>(db: &Connection, work: impl FnOnce(&Connection) -> Sql<T>) ->
     result
 }
 
+/// Something that cannot be done inside a transaction.
+type Upkeep = Box<dyn FnOnce(&Connection) + Send>;
+
 enum Message {
     Command(Box<dyn Command>),
-    Close(oneshot::Sender<()>),
+    Upkeep(Upkeep),
+    Close(Close),
+}
+
+struct Close {
+    /// The rows in progress are no victims of this end.
+    give_back: bool,
+    done: oneshot::Sender<()>,
 }
 
 #[derive(Clone)]
@@ -108,7 +119,28 @@ impl Writer {
     ) -> Answer<T> {
         let (reply, answer) = oneshot::channel();
         let command = Write { items, work: Some(work), result: None, reply };
-        let sent = self.queue.try_send(Message::Command(Box::new(command)));
+        self.queue(Message::Command(Box::new(command)), answer)
+    }
+
+    /// Does `work` between two groups, outside of any transaction. Everyone waits for it: it has to be short, or
+    /// rare.
+    pub(super) fn upkeep<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> Sql<T> + Send + 'static,
+    ) -> Answer<T> {
+        let (reply, answer) = oneshot::channel();
+        let upkeep: Upkeep = Box::new(move |db| {
+            let _ = reply.send(work(db).map_err(|error| judge(&error)));
+        });
+        self.queue(Message::Upkeep(upkeep), answer)
+    }
+
+    fn queue<T: Send + 'static>(
+        &self,
+        message: Message,
+        answer: oneshot::Receiver<Result<T, LedgerError>>,
+    ) -> Answer<T> {
+        let sent = self.queue.try_send(message);
         Box::pin(async move {
             match sent {
                 Ok(()) => answer.await.unwrap_or(Err(LedgerError::Closed)),
@@ -118,9 +150,9 @@ impl Writer {
         })
     }
 
-    pub(super) async fn close(&self) -> Result<(), LedgerError> {
+    pub(super) async fn close(&self, give_back: bool) -> Result<(), LedgerError> {
         let (done, closed) = oneshot::channel();
-        let mut message = Message::Close(done);
+        let mut message = Message::Close(Close { give_back, done });
         // The queue may be full for a moment while the last group commits.
         while let Err(error) = self.queue.try_send(message) {
             match error {
@@ -147,19 +179,31 @@ struct Thread {
 impl Thread {
     fn run(mut self, inbox: &Receiver<Message>) {
         while let Ok(message) = inbox.recv() {
-            let (group, close) = gather(message, inbox);
+            let (group, last) = gather(message, inbox);
             self.commit(group);
-            if let Some(done) = close {
-                let _ = self.db.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)");
-                drop(self.db);
-                drop(self.lock);
-                let _ = done.send(());
-                return;
+            match last {
+                Some(Last::Upkeep(upkeep)) => {
+                    // Its caller is told by the channel that the panic has closed.
+                    let _ = catch_unwind(AssertUnwindSafe(|| upkeep(&self.db)));
+                }
+                Some(Last::Close(close)) => return self.close(close),
+                None => {}
             }
             if *self.failing.borrow() {
                 return;
             }
         }
+    }
+
+    fn close(self, close: Close) {
+        if close.give_back {
+            // If it fails, the next start counts a death too many; nothing is lost.
+            let _ = give_back(&self.db);
+        }
+        let _ = truncate_wal(&self.db);
+        drop(self.db);
+        drop(self.lock);
+        let _ = close.done.send(());
     }
 
     fn commit(&mut self, mut group: Vec<Box<dyn Command>>) {
@@ -217,19 +261,26 @@ impl Thread {
         let bytes = std::fs::metadata(&self.wal).map(|file| file.len()).unwrap_or(0);
         if bytes > WAL_BYTES_MAX {
             // Busy readers make it fail now and then; the next group tries again.
-            let _ = self.db.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)");
+            let _ = truncate_wal(&self.db);
         }
     }
 }
 
+/// What is done after a group, by itself.
+enum Last {
+    Upkeep(Upkeep),
+    Close(Close),
+}
+
 /// Takes what waits, without waiting for more.
-fn gather(first: Message, inbox: &Receiver<Message>) -> (Vec<Box<dyn Command>>, Option<oneshot::Sender<()>>) {
+fn gather(first: Message, inbox: &Receiver<Message>) -> (Vec<Box<dyn Command>>, Option<Last>) {
     let mut group = Vec::new();
     let mut items = 0;
     let mut next = Some(first);
     while let Some(message) = next {
         match message {
-            Message::Close(done) => return (group, Some(done)),
+            Message::Close(close) => return (group, Some(Last::Close(close))),
+            Message::Upkeep(upkeep) => return (group, Some(Last::Upkeep(upkeep))),
             Message::Command(command) => {
                 items += command.items();
                 group.push(command);

@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use parlante_domain::turn::ErrorCode;
-use parlante_domain::{Content, Kind, Seq, Status};
-use parlante_ledger::{Begin, Ending, Finish, Finished, Held, PartState, Purpose, Step, StepOutcome};
+use parlante_domain::{Content, Kind, PersonId, Seq, Status};
+use parlante_ledger::{
+    Begin, Ending, Finish, Finished, Held, PartState, Purpose, Recorded, Step, StepOutcome,
+};
 
 use super::items::{OURS, phone};
 use super::world::{
@@ -21,7 +23,7 @@ pub(crate) fn a_turn_is_begun_advanced_and_finished(world: &mut World) {
     assert_eq!((fresh.accepted_at, fresh.newest_at), (world.now, world.now));
     assert_eq!((fresh.begun, &fresh.reply, &fresh.next_part), (false, &None, &PartState::Fresh));
 
-    world.begin(fresh.seq, Step::Complete);
+    world.begin(&fresh, Step::Complete);
     assert!(world.head(person).begun);
     assert_eq!(world.head(person).next_part, PartState::Fresh, "no part is under way yet");
 
@@ -30,7 +32,7 @@ pub(crate) fn a_turn_is_begun_advanced_and_finished(world: &mut World) {
     assert_eq!((sending.reply, sending.next_part), (Some(reply(&["ciao"])), PartState::Intended));
 
     let finished = world.finish(fresh.seq, Some(sent(fresh.seq, 0)), DONE);
-    assert_eq!(finished, Finished { ending: DONE, remaining: 0, attempts: 2 });
+    assert_eq!(finished, Finished { ending: DONE, repeated: false, remaining: 0, attempts: 2 });
     assert_eq!(world.next(person), None);
     assert_eq!(world.history(person), [">m1", "<ciao"]);
 }
@@ -60,7 +62,7 @@ pub(crate) fn a_postponed_part_is_fresh_again_later(world: &mut World) {
         let held = world.head(person);
         assert_eq!((held.next_part, held.next_part_attempts), (PartState::Fresh, holds));
         assert_eq!((held.holds, held.unknowns), (holds, 0));
-        world.begin(row.seq, Step::Send(0));
+        world.begin(&row, Step::Send(0));
     }
     world.advance(row.seq, sent(row.seq, 0), None, Some(Step::Send(1)));
     assert_eq!(world.head(person).holds, 0, "WhatsApp takes it again");
@@ -69,7 +71,7 @@ pub(crate) fn a_postponed_part_is_fresh_again_later(world: &mut World) {
 pub(crate) fn only_whatsapp_counts_as_a_hold(world: &mut World) {
     let person = world.arrive_known(&phone(ANNA), &["m1"]);
     let row = world.head(person);
-    world.begin(row.seq, Step::Complete);
+    world.begin(&row, Step::Complete);
     let paused = settled(Step::Complete, StepOutcome::Postponed(ErrorCode::status(401)));
     assert_eq!(world.hold(row.seq, SECOND, Some(paused)), Held::Waiting);
     assert_eq!(world.next(person), None);
@@ -86,7 +88,7 @@ pub(crate) fn an_unknown_part_waits_for_its_status(world: &mut World) {
         world.later(SECOND);
         let held = world.head(person);
         assert_eq!((held.next_part, held.unknowns, held.holds), (PartState::Unknown, unknowns, 0));
-        world.begin(row.seq, Step::Send(0));
+        world.begin(&row, Step::Send(0));
         let again = world.head(person);
         assert_eq!((again.next_part, again.unknowns), (PartState::Intended, unknowns));
     }
@@ -99,7 +101,7 @@ pub(crate) fn an_unknown_part_waits_for_its_status(world: &mut World) {
 pub(crate) fn a_drained_row_is_given_back_as_it_is(world: &mut World) {
     let person = world.arrive_known(&phone(ANNA), &["m1", "m2"]);
     let row = world.head(person);
-    world.begin(row.seq, Step::Complete);
+    world.begin(&row, Step::Complete);
     world.advance(row.seq, answered(), Some(reply(&["a"])), None);
     assert_eq!(world.hold(row.seq, Duration::ZERO, None), Held::Waiting);
     let given_back = world.head(person);
@@ -118,7 +120,7 @@ pub(crate) fn a_settled_hold_does_not_wait(world: &mut World) {
         assert_eq!(world.hold(row.seq, SECOND, late), Held::Settled);
         let row = world.head(person);
         assert_eq!((row.parts_sent, row.unknowns, row.holds), (part + 1, 0, 0));
-        world.begin(row.seq, Step::Send(part + 1));
+        world.begin(&row, Step::Send(part + 1));
     }
 }
 
@@ -143,14 +145,14 @@ pub(crate) fn a_dead_disclosure_is_made_again(world: &mut World) {
     let anna = phone(ANNA);
     let person = world.arrive(&anna, &["m1"]);
     let row = world.head(person);
-    world.begin_saying(row.seq, persona("I am an AI"));
+    world.begin_saying(&row, persona("I am an AI"));
     world.finish(row.seq, Some(refused(0, "131026")), Ending::Dead(ErrorCode::recorded("131026")));
     assert_eq!(world.serve_all(person), ["m1"]);
 
     world.arrive(&anna, &["m2"]);
     let row = world.head(person);
     assert_eq!(row.purpose, Purpose::Disclosure, "the first did not arrive");
-    world.begin_saying(row.seq, persona("I am an AI"));
+    world.begin_saying(&row, persona("I am an AI"));
     world.finish(row.seq, unknown(0), Ending::Dead(ErrorCode::UNCERTAIN));
     world.serve_all(person);
     world.arrive(&anna, &["m3"]);
@@ -170,16 +172,49 @@ pub(crate) fn panics_are_counted_per_row(world: &mut World) {
     assert_eq!((name(&next).as_str(), next.panics), ("m2", 0));
 }
 
-pub(crate) fn a_command_for_no_row_is_an_error(world: &mut World) {
+pub(crate) fn a_row_that_has_ended_stays_as_it_is(world: &mut World) {
+    let person = world.arrive_known(&phone(ANNA), &["m1", "m2"]);
+    let (row, first) = world.serve(person);
+    let (counts, history) = (world.counts(), world.history(person));
+    assert_eq!(world.try_begin(&row, Step::Complete), Recorded::No);
+    let late = || settled(Step::Send(0), StepOutcome::Failed(ErrorCode::recorded("131026")));
+    assert_eq!(world.try_advance(row.seq, late(), Some(reply(&["again"])), None), Recorded::No);
+    assert_eq!(world.hold(row.seq, SECOND, Some(late())), Held::Closed);
+    let again = world.finish(row.seq, Some(late()), Ending::Dead(ErrorCode::TIMEOUT));
+    assert_eq!(again, Finished { repeated: true, ..first }, "what it is, not what the caller believes");
+    assert_eq!((world.counts(), world.history(person)), (counts, history));
+    assert_eq!(world.serve_all(person), ["m2"]);
+}
+
+pub(crate) fn a_dead_row_answers_why(world: &mut World) {
+    let person = world.arrive_known(&phone(ANNA), &["m1"]);
+    let row = world.send_first_part(person, reply(&["a"]));
+    let dead = Ending::Dead(ErrorCode::recorded("131047"));
+    world.finish(row.seq, Some(refused(0, "131047")), dead.clone());
+    let again = world.finish(row.seq, None, DONE);
+    assert_eq!(again, Finished { ending: dead, repeated: true, remaining: 0, attempts: 2 });
+}
+
+pub(crate) fn a_command_for_no_row_changes_nothing(world: &mut World) {
     let seq = Seq(404);
-    let begin = Begin { seq, now: world.now, reply: None, intent: world.intent(Step::Complete) };
+    let begin = Begin {
+        seq,
+        person: PersonId(1),
+        now: world.now,
+        reply: Some(persona("a")),
+        intent: world.intent(Step::Complete),
+    };
     let finish = Finish { seq, now: world.now, settle: None, ending: DONE };
     let (begun, finished, panicked) =
         (world.ledger.begin(begin), world.ledger.finish(finish), world.ledger.panicked(seq));
     // Queued beside them, so that it may share their commit.
     let person = world.arrive(&phone(ANNA), &["m1"]);
-    assert!(world.outcome(begun).is_err());
-    assert!(world.outcome(finished).is_err());
-    assert!(world.outcome(panicked).is_err());
+    assert_eq!(world.wait(begun), Recorded::No);
+    let forgotten = Ending::Dead(ErrorCode::recorded("forgotten"));
+    let gone = Finished { ending: forgotten, repeated: true, remaining: 0, attempts: 0 };
+    assert_eq!(world.wait(finished), gone);
+    assert_eq!(world.wait(panicked), 0);
+    assert_eq!(world.try_advance(seq, answered(), Some(reply(&["a"])), Some(Step::Send(0))), Recorded::No);
+    assert_eq!(world.hold(seq, SECOND, None), Held::Closed);
     assert_eq!(world.serve_all(person), ["disclosure", "m1"]);
 }

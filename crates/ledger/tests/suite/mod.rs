@@ -8,6 +8,8 @@
 //! - [`journal`]: intents, results, holds, endings.
 //! - [`statuses`]: what WhatsApp tells later.
 //! - [`recovery`]: what a new process finds.
+//! - [`operator`]: trace, dead letters, replay.
+//! - [`keeping`]: what is forgotten on request, and what when its time is over.
 //! - [`reads`]: history, numbers, and the end of the engine.
 //! - [`property`]: random commands, compared with the plain [`model`] after each.
 //!
@@ -19,7 +21,9 @@ use parlante_ledger::Ledger;
 
 pub(crate) mod items;
 pub(crate) mod journal;
+pub(crate) mod keeping;
 pub(crate) mod model;
+pub(crate) mod operator;
 pub(crate) mod order;
 pub(crate) mod persons;
 pub(crate) mod property;
@@ -73,6 +77,10 @@ macro_rules! conformance {
                 a_joined_person_is_one_queue,
                 histories_are_joined_in_the_order_of_time,
                 a_new_number_keeps_the_person,
+                a_number_that_changes_hands_makes_a_new_person,
+                a_number_may_go_to_someone_known,
+                a_row_that_has_moved_is_not_begun_by_its_old_conversation,
+                what_a_join_moves_is_woken_even_by_a_refused_message,
                 the_window_counts_from_the_newest_message;
             journal: a_turn_is_begun_advanced_and_finished,
                 parts_are_sent_one_after_the_other,
@@ -84,7 +92,9 @@ macro_rules! conformance {
                 a_failed_part_makes_the_row_dead,
                 a_dead_disclosure_is_made_again,
                 panics_are_counted_per_row,
-                a_command_for_no_row_is_an_error;
+                a_row_that_has_ended_stays_as_it_is,
+                a_dead_row_answers_why,
+                a_command_for_no_row_changes_nothing;
             statuses: the_rank_only_rises,
                 a_status_may_come_before_our_own_result,
                 what_a_status_has_settled_is_not_begun_again,
@@ -106,10 +116,39 @@ macro_rules! conformance {
                 a_postponed_part_stays_postponed,
                 sent_parts_stay_sent,
                 a_graceful_stop_is_no_death,
+                a_stop_in_the_middle_of_a_turn_is_no_death,
+                from_its_second_death_on_a_row_is_suspected,
                 twenty_deaths_end_a_row,
                 a_row_given_up_ends_the_burst,
                 what_was_answered_survives,
                 recovering_twice_finds_nothing_more;
+            operator: a_trace_tells_the_whole_way,
+                a_trace_tells_what_an_open_row_waits_for,
+                a_trace_of_a_refused_message,
+                what_is_only_known_is_told_from_what_is_not,
+                the_dead_are_listed_with_what_the_providers_said,
+                the_refused_are_listed_apart,
+                a_replay_sends_only_what_was_not_accepted,
+                a_replay_sends_the_answer_after_an_apology,
+                a_failed_apology_does_not_fail_the_answer,
+                a_late_status_of_the_failed_send_changes_nothing,
+                an_uncertain_send_may_be_settled_after_all,
+                a_replayed_refusal_is_answered,
+                a_stranger_is_told_first_when_a_refusal_is_replayed,
+                a_replay_does_not_overtake_what_is_in_progress,
+                all_the_dead_are_replayed_in_order,
+                a_replay_after_a_join_belongs_to_the_one_they_are;
+            keeping: a_forgotten_person_is_a_stranger,
+                a_person_is_forgotten_under_either_id_and_with_all_they_are,
+                a_turn_in_progress_ends_with_its_person,
+                an_unknown_person_is_told_apart,
+                the_former_holder_of_a_number_is_not_forgotten_with_it,
+                messages_go_when_their_time_is_over,
+                ids_are_remembered_for_their_time,
+                a_person_is_told_once_for_as_long_as_anything_is_left,
+                a_short_memory_does_not_tell_a_person_twice,
+                joined_people_go_together,
+                cleaning_is_done_in_small_batches;
             reads: the_history_is_cut_at_the_newest_lines,
                 only_words_become_history,
                 counts_are_what_is_there_now,

@@ -1,31 +1,41 @@
 //! The ledger in the plainest way: vectors, searched from the front, decided rule by rule.
 //!
 //! It knows no places ([`Seq`]) and no ids of people; it learns them from the wakes that the engine answers, and
-//! from then on the engine has to keep to them. Which of two joined people stays is part of what it decides: the
+//! from then on the engine has to keep to them. The places of refused messages it learns from their list. Which of two joined people stays is part of what it decides: the
 //! one who was known first.
 //!
 //! - [`commands`]: statuses, the steps of a turn, recovery.
+//! - [`orders`]: replay and forget.
 //! - [`reads`]: what the engine has to answer when it is asked.
 
 mod commands;
+mod orders;
 mod reads;
 
 use std::collections::{BTreeMap, HashMap};
 
 use parlante_domain::policy::Line;
 use parlante_domain::turn::ErrorCode;
-use parlante_domain::{Address, Inbound, Item, MessageId, Millis, PersonId, Sender, Seq};
+use parlante_domain::{Address, Inbound, Item, MessageId, Millis, PersonId, Phone, Sender, Seq};
 use parlante_ledger::{
-    Accept, AcceptRules, Intent, Purpose, Reply, Settle, Step, StepOutcome, Verdict, Wake,
+    Accept, AcceptRules, Intent, Purpose, Reply, Settle, Step, StepOutcome, Unanswered, Verdict, Wake,
 };
 
 #[derive(Default)]
 pub(crate) struct Model {
     people: Vec<Person>,
     rows: Vec<Entry>,
+    /// Refused messages of which the place is not known yet.
+    unplaced: Vec<Entry>,
     seen: HashMap<MessageId, Millis>,
-    history: Vec<(usize, Line)>,
-    refused: u64,
+    history: Vec<Said>,
+}
+
+/// A line of the history, with the message that it belongs to.
+struct Said {
+    person: usize,
+    seq: Seq,
+    line: Line,
 }
 
 #[derive(Default)]
@@ -53,6 +63,7 @@ struct Entry {
     holds: u32,
     panics: u32,
     deaths: u32,
+    first_part: u32,
     reply: Option<Reply>,
     model: Option<Sent>,
     sends: BTreeMap<u32, Sent>,
@@ -63,6 +74,7 @@ enum State {
     Open,
     Done,
     Dead,
+    Refused,
     /// A disclosure or notice that a join made superfluous.
     Dropped,
 }
@@ -73,6 +85,8 @@ struct Sent {
     attempts: u32,
     unknowns: u32,
     rank: i64,
+    /// WhatsApp has given it an id, by its answer or by a status. All sends of a part have the same one here.
+    has_id: bool,
 }
 
 #[derive(Default, Clone, PartialEq, Eq)]
@@ -92,6 +106,27 @@ impl PartOf {
 }
 
 impl Entry {
+    fn new(seq: Seq, person: usize, message: &Inbound, purpose: Purpose, now: Millis) -> Self {
+        Self {
+            seq,
+            person,
+            message: message.clone(),
+            purpose,
+            accepted_at: now,
+            state: State::Open,
+            due: now,
+            begun: false,
+            running: false,
+            holds: 0,
+            panics: 0,
+            deaths: 0,
+            first_part: 0,
+            reply: None,
+            model: None,
+            sends: BTreeMap::new(),
+        }
+    }
+
     fn is_open(&self) -> bool {
         self.state == State::Open
     }
@@ -111,8 +146,13 @@ impl Entry {
         }
     }
 
+    /// The parts of the reply that the row has now.
+    fn current(&self) -> impl Iterator<Item = &Sent> {
+        self.sends.range(self.first_part..).map(|(_, sent)| sent)
+    }
+
     fn failed_part(&self) -> Option<ErrorCode> {
-        self.sends.values().find_map(|sent| match &sent.state {
+        self.current().find_map(|sent| match &sent.state {
             PartOf::Failed(code) => Some(code.clone()),
             _ => None,
         })
@@ -135,6 +175,7 @@ impl Entry {
         }
         let Some(sent) = self.step(settle.step) else { return };
         sent.attempts += settle.attempts;
+        sent.has_id |= matches!(settle.outcome, StepOutcome::Accepted(_));
         if sent.state.is_settled() {
             return;
         }
@@ -181,15 +222,15 @@ impl Model {
         if !self.remember(&message.id, now, rules) {
             return Verdict::Duplicate;
         }
-        let person = self.resolve(message);
+        let person = self.resolve(message, now, wakes);
         let user = self.address(person);
         if now.since(message.sent_at) > rules.stale_after {
-            self.refused += 1;
+            self.refuse(person, message, now);
             return Verdict::Stale { user };
         }
         let backlog = self.backlog(person);
         if backlog >= rules.backlog {
-            self.refused += 1;
+            self.refuse(person, message, now);
             if !std::mem::replace(&mut self.people[person].overflow_told, true) {
                 self.insert(person, message, Purpose::Overflow, now, wakes);
             }
@@ -202,13 +243,20 @@ impl Model {
         Verdict::Accepted { seq, user }
     }
 
-    /// Takes over the ids of people whom no webhook has woken: those whose only own messages were refused, and who
-    /// then turned out to be someone who has more.
-    pub(crate) fn learn(&mut self, due: &[Wake]) {
-        for wake in due {
-            let Some(row) = self.rows.iter().find(|row| row.seq == wake.seq) else { continue };
-            self.people[row.person].id.get_or_insert(wake.person);
+    /// Takes over the places of the messages that were refused last.
+    pub(crate) fn learn(&mut self, refused: &[Unanswered]) {
+        assert_eq!(refused.len(), self.unplaced.len());
+        for (mut entry, listed) in std::mem::take(&mut self.unplaced).into_iter().zip(refused) {
+            assert_eq!((&entry.message.id, entry.accepted_at), (&listed.message_id, listed.accepted_at));
+            entry.seq = listed.seq;
+            let at = self.rows.partition_point(|row| row.seq < entry.seq);
+            self.rows.insert(at, entry);
         }
+    }
+
+    fn refuse(&mut self, person: usize, message: &Inbound, now: Millis) {
+        let entry = Entry::new(Seq(0), person, message, Purpose::Answer, now);
+        self.unplaced.push(Entry { state: State::Refused, ..entry });
     }
 
     fn remember(&mut self, id: &MessageId, now: Millis, rules: &AcceptRules) -> bool {
@@ -229,66 +277,74 @@ impl Model {
     ) -> Seq {
         let wake = wakes.next().expect("a wake is missing");
         assert!(self.rows.last().is_none_or(|last| last.seq < wake.seq), "places grow");
-        assert_eq!(
-            *self.people[person].id.get_or_insert(wake.person),
-            wake.person,
-            "a person keeps their id"
-        );
-        self.rows.push(Entry {
-            seq: wake.seq,
-            person,
-            message: message.clone(),
-            purpose,
-            accepted_at: now,
-            state: State::Open,
-            due: now,
-            begun: false,
-            running: false,
-            holds: 0,
-            panics: 0,
-            deaths: 0,
-            reply: None,
-            model: None,
-            sends: BTreeMap::new(),
-        });
+        self.meet(person, wake.person);
+        self.rows.push(Entry::new(wake.seq, person, message, purpose, now));
         wake.seq
     }
 
-    fn resolve(&mut self, message: &Inbound) -> usize {
+    fn meet(&mut self, person: usize, id: PersonId) {
+        assert_eq!(*self.people[person].id.get_or_insert(id), id, "a person keeps their id");
+    }
+
+    fn resolve(&mut self, message: &Inbound, now: Millis, wakes: &mut impl Iterator<Item = Wake>) -> usize {
         let Sender { phone, bsuid, .. } = message.sender.clone();
         let aliases = [
             phone.as_ref().map(|phone| format!("p:{}", phone.as_ref() as &str)),
             bsuid.as_ref().map(|bsuid| format!("b:{}", bsuid.as_ref() as &str)),
         ];
-        let aliases: Vec<String> = aliases.into_iter().flatten().collect();
-        let known: Vec<usize> = aliases
-            .iter()
-            .filter_map(|alias| self.people.iter().position(|person| person.aliases.contains(alias)))
-            .map(|person| self.canonical(person))
-            .collect();
-        let person = match known[..] {
-            [one, other] if one != other => self.join(one.min(other), one.max(other)),
-            [one, ..] => one,
-            [] => {
+        let [by_phone, by_bsuid] = aliases.clone().map(|alias| alias.and_then(|alias| self.find(&alias)));
+        let mut by_phone = by_phone;
+        if let (Some(holder), Some(number), Some(own)) = (by_phone, &phone, &bsuid)
+            && self.people[holder].latest.bsuid.as_ref().is_some_and(|theirs| theirs != own)
+        {
+            self.take_number(holder, number);
+            by_phone = None;
+        }
+        let person = match (by_phone, by_bsuid) {
+            (Some(one), Some(other)) if one != other => self.join(one.min(other), one.max(other), now, wakes),
+            (Some(one), _) | (None, Some(one)) => one,
+            (None, None) => {
                 self.people.push(Person { newest_at: message.sent_at, ..Person::default() });
                 self.people.len() - 1
             }
         };
         let entry = &mut self.people[person];
-        entry.aliases.extend(aliases);
+        entry.aliases.extend(aliases.into_iter().flatten());
         entry.latest.phone = phone.or(entry.latest.phone.take());
         entry.latest.bsuid = bsuid.or(entry.latest.bsuid.take());
         entry.newest_at = entry.newest_at.max(message.sent_at);
         person
     }
 
+    fn find(&self, alias: &str) -> Option<usize> {
+        self.people.iter().position(|person| person.aliases.iter().any(|known| known == alias))
+    }
+
+    /// Someone with another BSUID has the number now.
+    fn take_number(&mut self, holder: usize, number: &Phone) {
+        let holder = &mut self.people[holder];
+        let alias = format!("p:{}", number.as_ref() as &str);
+        holder.aliases.retain(|known| *known != alias);
+        if holder.latest.phone.as_ref() == Some(number) {
+            holder.latest.phone = None;
+        }
+    }
+
     /// The younger turns out to be the elder: what nobody has begun moves over, what is owed twice is owed once.
-    fn join(&mut self, elder: usize, younger: usize) -> usize {
+    fn join(
+        &mut self,
+        elder: usize,
+        younger: usize,
+        now: Millis,
+        wakes: &mut impl Iterator<Item = Wake>,
+    ) -> usize {
+        let mut moved = false;
         for row in self.rows.iter_mut().filter(|row| row.person == younger && row.is_open() && !row.begun) {
             row.person = elder;
+            moved = true;
         }
-        for (person, _) in self.history.iter_mut().filter(|(person, _)| *person == younger) {
-            *person = elder;
+        for said in self.history.iter_mut().filter(|said| said.person == younger) {
+            said.person = elder;
         }
         for person in &mut self.people {
             if person.joined == Some(younger) {
@@ -315,6 +371,12 @@ impl Model {
         elder_entry.newest_at = elder_entry.newest_at.max(younger.newest_at);
         elder_entry.disclosed |= younger.disclosed;
         elder_entry.overflow_told |= younger.overflow_told;
+        let open = self.rows.iter().filter(|row| row.is_open() && row.person == elder && row.due <= now);
+        if let Some(first) = open.map(|row| row.seq).min().filter(|_| moved) {
+            let wake = wakes.next().expect("the elder is woken for what has moved");
+            assert_eq!(wake.seq, first);
+            self.meet(elder, wake.person);
+        }
         elder
     }
 

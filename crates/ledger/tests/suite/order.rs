@@ -31,7 +31,7 @@ pub(crate) fn a_notice_goes_between_two_turns(world: &mut World) {
     let anna = phone(ANNA);
     world.rules.backlog = 2;
     let person = world.arrive_known(&anna, &["m1", "m2"]);
-    world.begin(world.head(person).seq, Step::Complete);
+    world.begin(&world.head(person), Step::Complete);
     world.write(&anna, &["x1"]);
     assert_eq!(name(&world.head(person)), "m1", "what was begun is ended first");
     assert_eq!(world.serve_all(person), ["m1", "notice", "m2"]);

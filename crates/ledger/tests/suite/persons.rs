@@ -1,7 +1,7 @@
 //! One person under several ids.
 
 use parlante_domain::{Address, Item, PersonId, Sender};
-use parlante_ledger::{Step, Verdict};
+use parlante_ledger::{Recorded, Step, Verdict};
 
 use super::items::{both, bsuid, phone, text};
 use super::world::{DONE, HOUR, World, answered, name, reply, sent};
@@ -115,7 +115,7 @@ pub(crate) fn the_backlog_counts_all_that_a_person_is(world: &mut World) {
     world.rules.backlog = 3;
     let (one, other) = strangers(world);
     let row = world.head(other);
-    world.begin(row.seq, Step::Complete);
+    world.begin(&row, Step::Complete);
     let accepted = world.write(&both(NUMBER, BSUID), &["x1", "x2"]);
     assert!(matches!(accepted.verdicts[0], Verdict::Accepted { .. }), "{accepted:?}");
     assert!(matches!(accepted.verdicts[1], Verdict::Overflow { backlog: 3, .. }), "{accepted:?}");
@@ -136,7 +136,7 @@ pub(crate) fn a_joined_person_is_told_once(world: &mut World) {
 
 pub(crate) fn a_joined_person_is_one_queue(world: &mut World) {
     let (_, other) = strangers(world);
-    world.begin(world.head(other).seq, Step::Complete);
+    world.begin(&world.head(other), Step::Complete);
     say(world, &both(NUMBER, BSUID), "x1");
     let counts = world.counts();
     assert_eq!(counts.people, 1);
@@ -164,6 +164,55 @@ pub(crate) fn a_new_number_keeps_the_person(world: &mut World) {
     assert_eq!(say(world, &both("393200000002", BSUID), "m2"), person);
     assert_eq!(world.head(person).user, Address::Phone("393200000002".into()));
     assert_eq!(world.serve_all(person), ["disclosure", "m1", "m2"]);
+}
+
+pub(crate) fn a_number_that_changes_hands_makes_a_new_person(world: &mut World) {
+    let former = world.arrive_known(&both(NUMBER, BSUID), &["m1", "m2"]);
+    world.serve(former);
+    let person = say(world, &both(NUMBER, "IT.new"), "n1");
+    assert_ne!(person, former);
+    assert_eq!(world.head(former).user, Address::Bsuid(BSUID.into()), "nothing of theirs goes to the number");
+    assert_eq!(world.serve_all(person), ["disclosure", "n1"]);
+    assert_eq!(world.history(person), [">n1", "<re: n1"], "no history is shared");
+    assert_eq!(say(world, &phone(NUMBER), "n2"), person, "the number is theirs");
+    assert_eq!(say(world, &bsuid(BSUID), "m3"), former);
+    assert_eq!(world.serve_all(former), ["m2", "m3"]);
+    let verdict = world.verdict(&both("393200000009", BSUID), "m4");
+    let Verdict::Accepted { user, .. } = verdict else { unreachable!("{verdict:?}") };
+    assert_eq!(user, Address::Phone("393200000009".into()), "who has another number by now");
+}
+
+pub(crate) fn a_number_may_go_to_someone_known(world: &mut World) {
+    let former = world.arrive_known(&both(NUMBER, BSUID), &["m1"]);
+    let other = world.arrive_known(&bsuid("IT.other"), &["o1"]);
+    assert_eq!(say(world, &both(NUMBER, "IT.other"), "o2"), other, "two BSUIDs are two people");
+    assert_eq!(world.head(other).user, Address::Phone(NUMBER.into()));
+    assert_eq!(world.head(former).user, Address::Bsuid(BSUID.into()));
+    assert_eq!(
+        (world.serve_all(former), world.serve_all(other)),
+        (vec!["m1".into()], vec!["o1".into(), "o2".into()])
+    );
+}
+
+pub(crate) fn a_row_that_has_moved_is_not_begun_by_its_old_conversation(world: &mut World) {
+    let (one, other) = strangers(world);
+    let row = world.head(other);
+    say(world, &both(NUMBER, BSUID), "x1");
+    assert_eq!(world.try_begin(&row, Step::Complete), Recorded::No, "it is the elder's now");
+    assert_eq!(world.next(other), None);
+    assert_eq!(world.serve_all(one), ["p1", "b1", "x1"]);
+}
+
+pub(crate) fn what_a_join_moves_is_woken_even_by_a_refused_message(world: &mut World) {
+    // The elder has nothing open, and no conversation knows of it.
+    let one = world.arrive_known(&phone(NUMBER), &["p1"]);
+    world.serve_all(one);
+    let other = world.arrive_known(&bsuid(BSUID), &["b1", "b2"]);
+    let stale = Item::Message(text("x1", &both(NUMBER, BSUID), world.now - 25 * HOUR));
+    let accepted = world.accept(vec![stale]);
+    assert!(matches!(accepted.verdicts[..], [Verdict::Stale { .. }]));
+    assert_eq!(accepted.wakes.iter().map(|wake| wake.person).collect::<Vec<_>>(), [one]);
+    assert_eq!((world.next(other), world.serve_all(one)), (None, vec!["b1".into(), "b2".into()]));
 }
 
 pub(crate) fn the_window_counts_from_the_newest_message(world: &mut World) {

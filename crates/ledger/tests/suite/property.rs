@@ -9,10 +9,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use parlante_domain::turn::ErrorCode;
-use parlante_domain::{Item, PersonId, Sender, Seq, Status, Tag};
+use parlante_domain::{Bsuid, Item, PersonId, Phone, Sender, Seq, Status, Tag};
 use parlante_ledger::{
-    Accept, AcceptRules, Advance, Begin, Ending, Finish, Held, Hold, PartState, Purpose, Recover, Reply, Row,
-    Settle, Step, StepOutcome,
+    Accept, AcceptRules, Advance, Begin, Ending, Finish, Forgotten, Held, Hold, PartState, Purpose, Recorded,
+    Recover, Replay, Replayed, Reply, Row, Settle, Step, StepOutcome, Which,
 };
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -42,6 +42,10 @@ enum Command {
     /// The conversation of a person gives its head back before it has begun with it.
     GiveBack(Index),
     Later(Duration),
+    /// An operator has a message opened again, or all dead ones.
+    Replay(Option<Index>),
+    /// An operator has a person forgotten, by one id or the other.
+    Forget(Sender),
     /// The process ends, in order or suddenly, and a new one starts.
     Restart {
         sudden: bool,
@@ -99,6 +103,8 @@ fn command() -> impl Strategy<Value = Command> {
         1 => any::<Index>().prop_map(Command::Panic),
         1 => any::<Index>().prop_map(Command::GiveBack),
         3 => wait.prop_map(Command::Later),
+        1 => proptest::option::weighted(0.8, any::<Index>()).prop_map(Command::Replay),
+        1 => someone().prop_map(Command::Forget),
         1 => any::<bool>().prop_map(|sudden| Command::Restart { sudden }),
     ]
 }
@@ -117,13 +123,27 @@ fn incoming() -> impl Strategy<Value = Incoming> {
     prop_oneof![2 => message, 1 => told]
 }
 
-/// Someone of a few people, with one id or the other; with both they join, now and then in odd ways.
+/// Someone of a few people, with one id or the other.
+fn someone() -> impl Strategy<Value = Sender> {
+    (0..3_u8, any::<bool>()).prop_map(|(n, shown)| Sender {
+        phone: shown.then(|| phone(n)).flatten(),
+        bsuid: (!shown).then(|| bsuid(n)).flatten(),
+        name: None,
+    })
+}
+
+fn phone(n: u8) -> Option<Phone> {
+    Some(format!("39320000000{n}").into())
+}
+
+fn bsuid(n: u8) -> Option<Bsuid> {
+    Some(format!("IT.{n}").into())
+}
+
+/// With both ids they join, or a number changes hands.
 fn sender() -> impl Strategy<Value = Sender> {
-    let phone = |n: u8| Some(format!("39320000000{n}").into());
-    let bsuid = |n: u8| Some(format!("IT.{n}").into());
     prop_oneof![
-        4 => (0..3_u8).prop_map(move |n| Sender { phone: phone(n), bsuid: None, name: None }),
-        4 => (0..3_u8).prop_map(move |n| Sender { phone: None, bsuid: bsuid(n), name: None }),
+        8 => someone(),
         2 => (0..3_u8).prop_map(move |n| Sender { phone: phone(n), bsuid: bsuid(n), name: None }),
         1 => (0..3_u8, 0..3_u8)
             .prop_map(move |(p, b)| Sender { phone: phone(p), bsuid: bsuid(b), name: None }),
@@ -137,13 +157,15 @@ struct Run {
     model: Model,
     /// The calls under way, each with the row that waits for it.
     calls: BTreeMap<Seq, Step>,
+    /// The last place that the list of refused messages has shown.
+    refused_before: Option<Seq>,
 }
 
 impl Run {
     fn new(engine: Box<dyn Engine>) -> Self {
         let mut world = World::new(engine);
         world.rules = RUN_RULES;
-        Self { world, model: Model::default(), calls: BTreeMap::new() }
+        Self { world, model: Model::default(), calls: BTreeMap::new(), refused_before: None }
     }
 
     fn perform(&mut self, command: &Command) {
@@ -172,9 +194,16 @@ impl Run {
                 }
             }
             Command::Later(wait) => self.world.later(*wait),
+            Command::Replay(message) => self.replay(*message),
+            Command::Forget(sender) => self.forget(sender),
             Command::Restart { sudden } => {
                 self.calls.clear();
-                let found = if *sudden { self.world.crash() } else { self.world.restart() };
+                let found = if *sudden {
+                    self.world.crash()
+                } else {
+                    self.model.close();
+                    self.world.restart()
+                };
                 let now = self.world.now;
                 assert_eq!(found, self.model.recover(&Recover { now, reconcile_until: now + RECONCILE }));
             }
@@ -188,6 +217,38 @@ impl Run {
         let accepted = self.world.wait(self.world.ledger.accept(accept.clone()));
         let id = self.world.ledger.id().to_owned();
         assert_eq!(accepted.verdicts, self.model.accept(&accept, &id, &accepted.wakes));
+        let refused = self.world.ledger.unanswered(Which::Refused, 100, self.refused_before);
+        let refused = self.world.wait(refused);
+        self.model.learn(&refused);
+        self.refused_before = refused.last().map(|last| last.seq).or(self.refused_before);
+    }
+
+    fn replay(&mut self, message: Option<Index>) {
+        let message = message.and_then(|message| pick(message, &self.model.messages()));
+        let replay = message.map_or(Replay::AllDead, Replay::One);
+        let replayed = self.world.wait(self.world.ledger.replay(replay.clone(), self.world.now));
+        let wakes = match &replayed {
+            Replayed::Reopened { wakes, .. } => wakes.clone(),
+            _ => vec![],
+        };
+        assert_eq!(replayed, self.model.replay(&replay, self.world.now, &wakes));
+    }
+
+    fn forget(&mut self, sender: &Sender) {
+        let (id, alias) = match sender {
+            Sender { phone: Some(phone), .. } => {
+                let phone: &str = phone.as_ref();
+                (format!("+{phone}"), format!("p:{phone}"))
+            }
+            Sender { bsuid, .. } => {
+                let bsuid: &str = bsuid.as_ref().unwrap().as_ref();
+                (bsuid.to_owned(), format!("b:{bsuid}"))
+            }
+        };
+        let forgotten: Forgotten = self.world.wait(self.world.ledger.forget(&id));
+        let expected = self.model.forget(&alias);
+        let told = forgotten.found.then_some((forgotten.messages, forgotten.people.len()));
+        assert_eq!((told, forgotten.scrubbed), (expected, true));
     }
 
     fn item(&self, incoming: &Incoming) -> Option<Item> {
@@ -234,12 +295,13 @@ impl Run {
         let ours = row.purpose != Purpose::Answer && row.reply.is_none();
         let begin = Begin {
             seq: row.seq,
+            person: row.person,
             now: self.world.now,
             reply: ours.then(|| persona("by the way")),
             intent: self.world.intent(step),
         };
-        self.world.wait(self.world.ledger.begin(begin.clone()));
-        self.model.begin(&begin);
+        assert_eq!(self.world.wait(self.world.ledger.begin(begin.clone())), Recorded::Yes);
+        assert_eq!(self.model.begin(&begin), Recorded::Yes);
         self.calls.insert(row.seq, step);
     }
 
@@ -250,7 +312,8 @@ impl Run {
         let hold = |wait, settle| Hold { seq, now, until: now + wait, settle };
         match (step, end) {
             (Step::Complete, CallEnd::Well) => {
-                self.advance(seq, answered(), Some(answer_to(seq)), Some(Step::Send(0)));
+                let first = Step::Send(self.model.first_part(seq));
+                self.advance(seq, answered(), Some(answer_to(seq)), Some(first));
             }
             (Step::Complete, CallEnd::Refused) => {
                 let code = ErrorCode::status(500);
@@ -259,7 +322,7 @@ impl Run {
                     seq,
                     settled(step, StepOutcome::Failed(code)),
                     Some(apology),
-                    Some(Step::Send(0)),
+                    Some(Step::Send(self.model.first_part(seq))),
                 );
             }
             (Step::Send(part), CallEnd::Well) => self.part_sent(seq, part),
@@ -281,8 +344,7 @@ impl Run {
     /// The next part follows, or the end.
     fn part_sent(&mut self, seq: Seq, part: u32) {
         let next = part + 1;
-        let parts = self.model.parts(seq);
-        if next < parts {
+        if next < self.model.parts_end(seq) {
             self.advance(seq, sent(seq, part), None, Some(Step::Send(next)));
         } else {
             self.finish(Finish { seq, now: self.world.now, settle: Some(sent(seq, part)), ending: DONE });
@@ -292,9 +354,11 @@ impl Run {
     fn advance(&mut self, seq: Seq, settle: Settle, reply: Option<Reply>, next: Option<Step>) {
         let intent = next.and_then(|step| self.world.intent(step));
         let advance = Advance { seq, now: self.world.now, settle, reply, intent };
-        self.world.wait(self.world.ledger.advance(advance.clone()));
-        self.model.advance(&advance);
-        self.calls.extend(next.map(|step| (seq, step)));
+        let recorded = self.world.wait(self.world.ledger.advance(advance.clone()));
+        assert_eq!(recorded, self.model.advance(&advance));
+        if recorded == Recorded::Yes {
+            self.calls.extend(next.map(|step| (seq, step)));
+        }
     }
 
     fn finish(&mut self, finish: Finish) {
@@ -308,16 +372,19 @@ impl Run {
     }
 
     /// Everything that can be asked is answered as the model answers it.
-    fn agrees(&mut self) {
-        let (world, model, now) = (&self.world, &mut self.model, self.world.now);
-        let due = world.due();
-        model.learn(&due);
-        assert_eq!(due, model.due(now));
+    fn agrees(&self) {
+        let (world, model, now) = (&self.world, &self.model, self.world.now);
+        assert_eq!(world.due(), model.due(now));
         for person in model.people() {
             assert_eq!(world.next(person), model.head(person, now));
             assert_eq!(world.wait(world.ledger.history(person, 5)), model.history(person, 5));
         }
         assert_eq!(world.counts(), model.counts());
+        for which in [Which::Dead, Which::Refused] {
+            let listed = world.wait(world.ledger.unanswered(which, 1000, None));
+            let ids: Vec<_> = listed.into_iter().map(|message| message.message_id).collect();
+            assert_eq!(ids, model.unanswered(which));
+        }
     }
 }
 

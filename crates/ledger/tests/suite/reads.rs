@@ -4,8 +4,8 @@ use parlante_domain::policy::{Line, Speaker};
 use parlante_domain::turn::ErrorCode;
 use parlante_domain::{Address, Content, Inbound, Item, Kind, PersonId, Seq};
 use parlante_ledger::{
-    Accept, Advance, Answer, Begin, Ending, Finish, Hold, LedgerError, Queue, Recover, Reply, Step,
-    StepOutcome, Verdict,
+    Accept, Advance, Answer, Begin, Ending, Finish, Hold, LedgerError, Queue, Recover, Replay, Reply, Step,
+    StepOutcome, Verdict, Which,
 };
 
 use super::items::{phone, text};
@@ -37,7 +37,7 @@ pub(crate) fn only_words_become_history(world: &mut World) {
     let person = world.arrive_known(&anna, &["m1"]);
     let failed = Some(ErrorCode::status(500));
     let row = world.head(person);
-    world.begin(row.seq, Step::Complete);
+    world.begin(&row, Step::Complete);
     let gone = settled(Step::Complete, StepOutcome::Failed(ErrorCode::status(500)));
     let apology = Reply { failed: failed.clone(), ..persona("sorry") };
     world.advance(row.seq, gone, Some(apology.clone()), Some(Step::Send(0)));
@@ -50,8 +50,8 @@ pub(crate) fn only_words_become_history(world: &mut World) {
     world.accept(vec![Item::Message(sticker), Item::Message(note)]);
     for (kind, content) in [(Kind::Sticker, Content::Unclear), (Kind::Voice, Content::Sound)] {
         let row = world.head(person);
-        assert_eq!((row.kind, row.content), (kind, content));
-        world.begin_saying(row.seq, persona("please write"));
+        assert_eq!((row.kind, &row.content), (kind, &content));
+        world.begin_saying(&row, persona("please write"));
         world.finish(row.seq, Some(sent(row.seq, 0)), DONE);
     }
     assert_eq!(world.history(person), [">m1"]);
@@ -80,7 +80,7 @@ pub(crate) fn queues_are_listed_longest_first(world: &mut World) {
     world.arrive(&phone(ANNA), &["a1"]);
     let person = world.arrive_known(&phone(BRUNO), &["b1", "b2", "b3"]);
     world.arrive(&phone("393200000003"), &["c1"]);
-    world.begin(world.head(person).seq, Step::Complete);
+    world.begin(&world.head(person), Step::Complete);
     let queue = |number: &str, waiting, processing| Queue {
         user: Address::Phone(number.into()),
         waiting,
@@ -121,7 +121,7 @@ pub(crate) fn a_closed_ledger_answers_closed(world: &mut World) {
         assert_eq!(world.outcome(answer).unwrap_err(), LedgerError::Closed);
     }
     closed(world, ledger.accept(Accept { items: vec![], now, rules: world.rules }));
-    closed(world, ledger.begin(Begin { seq, now, reply: None, intent: None }));
+    closed(world, ledger.begin(Begin { seq, person, now, reply: None, intent: None }));
     closed(world, ledger.advance(Advance { seq, now, settle: answered(), reply: None, intent: None }));
     closed(world, ledger.finish(Finish { seq, now, settle: None, ending: DONE }));
     closed(world, ledger.hold(Hold { seq, now, until: now, settle: None }));
@@ -132,5 +132,11 @@ pub(crate) fn a_closed_ledger_answers_closed(world: &mut World) {
     closed(world, ledger.history(person, 1));
     closed(world, ledger.was_sent(world.tag(seq, 0)));
     closed(world, ledger.counts());
+    closed(world, ledger.trace("m1".into()));
+    closed(world, ledger.unanswered(Which::Dead, 1, None));
+    closed(world, ledger.replay(Replay::AllDead, now));
+    closed(world, ledger.forget(ANNA));
+    closed(world, ledger.retain(now, super::keeping::KEEP, 1));
+    closed(world, ledger.backup(std::path::Path::new("/nowhere/copy")));
     assert_eq!(world.outcome(ledger.close()), Ok(()), "closing twice is no error");
 }

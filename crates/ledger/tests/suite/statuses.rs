@@ -2,7 +2,7 @@
 
 use parlante_domain::turn::ErrorCode;
 use parlante_domain::{Address, MessageId, PersonId, Seq, Status, Tag};
-use parlante_ledger::{Ending, Held, PartState, Purpose, Row, Step, Undone, Verdict, Wake};
+use parlante_ledger::{DeadLetter, Ending, Held, PartState, Purpose, Row, Step, Verdict, Wake};
 
 use super::items::{phone, status};
 use super::world::{DONE, HOUR, World, name, postponed, reply, sent, unknown};
@@ -49,7 +49,7 @@ pub(crate) fn what_a_status_has_settled_is_not_begun_again(world: &mut World) {
     let (person, row) = sending(world);
     world.tell(row.seq, 0, Ok(Status::Delivered));
     // A conversation that restarted may have read the row before the status came.
-    world.begin(row.seq, Step::Send(0));
+    world.begin(&row, Step::Send(0));
     assert_eq!(world.head(person).parts_sent, 1);
     assert_eq!(world.crash().reconciled, 0);
     assert_eq!(world.head(person).parts_sent, 1);
@@ -131,7 +131,7 @@ pub(crate) fn an_answered_message_turns_dead_once(world: &mut World) {
     let (_, row) = sending(world);
     world.finish(row.seq, Some(sent(row.seq, 0)), DONE);
     verdict(world, row.seq, Ok(Status::Sent));
-    let undone = Undone {
+    let undone = DeadLetter {
         message_id: "m1".into(),
         user: Address::Phone(ANNA.into()),
         code: ErrorCode::recorded("131049"),

@@ -97,7 +97,7 @@ pub(crate) fn the_backlog_counts_the_one_in_progress(world: &mut World) {
     let person = full(world);
     let anna = phone(ANNA);
     let row = world.head(person);
-    world.begin(row.seq, Step::Complete);
+    world.begin(&row, Step::Complete);
     assert!(matches!(world.verdict(&anna, "m11"), Verdict::Overflow { backlog: 10, .. }), "one is begun");
     world.serve(person);
     assert!(is_accepted(&world.verdict(&anna, "m12")), "one is done");

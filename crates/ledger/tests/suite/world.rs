@@ -7,8 +7,8 @@ use parlante_domain::turn::ErrorCode;
 use parlante_domain::{CustomerReply, Item, Millis, PersonId, Sender, Seq, Status, Tag};
 use parlante_ledger::{
     Accept, AcceptRules, Accepted, Advance, Answer, Begin, Counts, Ending, Finish, Finished, Held, Hold,
-    Intent, Ledger, LedgerError, Purpose, Recover, Recovered, Reply, Row, Settle, Step, StepOutcome, Usage,
-    Verdict, Wake,
+    Intent, Ledger, LedgerError, Purpose, Recorded, Recover, Recovered, Reply, Row, Settle, Step,
+    StepOutcome, Usage, Verdict, Wake,
 };
 use tokio::runtime::Runtime;
 
@@ -158,19 +158,37 @@ impl World {
         Some(Intent { step, deadline: self.now + ATTEMPT })
     }
 
-    pub(crate) fn begin(&self, seq: Seq, step: Step) {
-        self.wait(self.ledger.begin(Begin { seq, now: self.now, reply: None, intent: self.intent(step) }));
+    /// Takes up a row that is open.
+    pub(crate) fn begin(&self, row: &Row, step: Step) {
+        assert_eq!(self.try_begin(row, step), Recorded::Yes);
+    }
+
+    pub(crate) fn try_begin(&self, row: &Row, step: Step) -> Recorded {
+        let (seq, person, now) = (row.seq, row.person, self.now);
+        self.wait(self.ledger.begin(Begin { seq, person, now, reply: None, intent: self.intent(step) }))
     }
 
     /// Takes up a row of which the reply is known from the start, and begins to send it.
-    pub(crate) fn begin_saying(&self, seq: Seq, said: Reply) {
-        let intent = self.intent(Step::Send(0));
-        self.wait(self.ledger.begin(Begin { seq, now: self.now, reply: Some(said), intent }));
+    pub(crate) fn begin_saying(&self, row: &Row, said: Reply) {
+        let (seq, person, now) = (row.seq, row.person, self.now);
+        let intent = self.intent(Step::Send(row.first_part));
+        let begin = Begin { seq, person, now, reply: Some(said), intent };
+        assert_eq!(self.wait(self.ledger.begin(begin)), Recorded::Yes);
     }
 
     pub(crate) fn advance(&self, seq: Seq, settle: Settle, reply: Option<Reply>, next: Option<Step>) {
+        assert_eq!(self.try_advance(seq, settle, reply, next), Recorded::Yes);
+    }
+
+    pub(crate) fn try_advance(
+        &self,
+        seq: Seq,
+        settle: Settle,
+        reply: Option<Reply>,
+        next: Option<Step>,
+    ) -> Recorded {
         let intent = next.and_then(|step| self.intent(step));
-        self.wait(self.ledger.advance(Advance { seq, now: self.now, settle, reply, intent }));
+        self.wait(self.ledger.advance(Advance { seq, now: self.now, settle, reply, intent }))
     }
 
     pub(crate) fn finish(&self, seq: Seq, settle: Option<Settle>, ending: Ending) -> Finished {
@@ -186,8 +204,8 @@ impl World {
     /// Takes up a person's next row and asks the model; the first part is about to be sent.
     pub(crate) fn send_first_part(&self, person: PersonId, said: Reply) -> Row {
         let row = self.head(person);
-        self.begin(row.seq, Step::Complete);
-        self.advance(row.seq, answered(), Some(said), Some(Step::Send(0)));
+        self.begin(&row, Step::Complete);
+        self.advance(row.seq, answered(), Some(said), Some(Step::Send(row.first_part)));
         row
     }
 
@@ -196,13 +214,13 @@ impl World {
         let row = self.head(person);
         match row.purpose {
             Purpose::Answer => {
-                self.begin(row.seq, Step::Complete);
+                self.begin(&row, Step::Complete);
                 let said = reply(&[&format!("re: {}", row.message_id)]);
-                self.advance(row.seq, answered(), Some(said), Some(Step::Send(0)));
+                self.advance(row.seq, answered(), Some(said), Some(Step::Send(row.first_part)));
             }
-            Purpose::Disclosure | Purpose::Overflow => self.begin_saying(row.seq, persona("by the way")),
+            Purpose::Disclosure | Purpose::Overflow => self.begin_saying(&row, persona("by the way")),
         }
-        let finished = self.finish(row.seq, Some(sent(row.seq, 0)), DONE);
+        let finished = self.finish(row.seq, Some(sent(row.seq, row.first_part)), DONE);
         (row, finished)
     }
 

@@ -3,8 +3,8 @@
 use std::cmp::Reverse;
 
 use parlante_domain::policy::Line;
-use parlante_domain::{Millis, PersonId, Seq};
-use parlante_ledger::{Counts, PartState, Purpose, Queue, Row, Step, Wake};
+use parlante_domain::{MessageId, Millis, PersonId, Seq};
+use parlante_ledger::{Counts, PartState, Purpose, Queue, Row, Step, Wake, Which};
 
 use super::{Entry, Model, PartOf, State};
 
@@ -23,19 +23,38 @@ impl Model {
         self.rows.iter().flat_map(|row| row.sends.keys().map(|part| (row.seq, *part))).collect()
     }
 
-    /// How many parts the reply of a row has.
-    pub(crate) fn parts(&self, seq: Seq) -> u32 {
-        let reply = self.rows.iter().find(|row| row.seq == seq).and_then(|row| row.reply.as_ref());
-        u32::try_from(reply.map_or(0, |reply| reply.reply.parts().len())).unwrap()
+    /// The number after that of the last part of a row's reply; 0 for a row that is gone.
+    pub(crate) fn parts_end(&self, seq: Seq) -> u32 {
+        let Some(row) = self.rows.iter().find(|row| row.seq == seq) else { return 0 };
+        let parts = row.reply.as_ref().map_or(0, |reply| reply.reply.parts().len());
+        row.first_part + u32::try_from(parts).unwrap()
+    }
+
+    /// The number of the first part of a row's reply.
+    pub(crate) fn first_part(&self, seq: Seq) -> u32 {
+        self.rows.iter().find(|row| row.seq == seq).map_or(0, |row| row.first_part)
+    }
+
+    /// The ids of all messages that are kept, and one that never came.
+    pub(crate) fn messages(&self) -> Vec<MessageId> {
+        let kept = self.rows.iter().map(|row| row.message.id.clone());
+        kept.chain(["nobody's".into()]).collect()
+    }
+
+    /// Ids of messages that were not answered, by place.
+    pub(crate) fn unanswered(&self, which: Which) -> Vec<MessageId> {
+        let state = if which == Which::Dead { State::Dead } else { State::Refused };
+        let listed = self.rows.iter().filter(|row| row.state == state && row.purpose == Purpose::Answer);
+        listed.map(|row| row.message.id.clone()).collect()
     }
 
     /// The step that a conversation makes next with this row; `None` when there is nothing left to send.
     pub(crate) fn next_step(&self, row: &Row) -> Option<Step> {
         match &row.reply {
             None if row.purpose == Purpose::Answer => Some(Step::Complete),
-            None => Some(Step::Send(0)),
+            None => Some(Step::Send(row.first_part)),
             Some(reply) => (usize::try_from(row.parts_sent).unwrap() < reply.reply.parts().len())
-                .then_some(Step::Send(row.parts_sent)),
+                .then_some(Step::Send(row.first_part + row.parts_sent)),
         }
     }
 
@@ -49,8 +68,8 @@ impl Model {
     }
 
     fn shown(&self, row: &Entry) -> Row {
-        let next = row.sends.values().find(|sent| sent.state != PartOf::Done);
-        let leading = row.sends.values().take_while(|sent| sent.state == PartOf::Done);
+        let next = row.current().find(|sent| sent.state != PartOf::Done);
+        let leading = row.current().take_while(|sent| sent.state == PartOf::Done);
         Row {
             seq: row.seq,
             person: self.people[row.person].id.unwrap(),
@@ -64,6 +83,7 @@ impl Model {
             newest_at: self.people[self.canonical(row.person)].newest_at,
             begun: row.begun,
             reply: row.reply.clone(),
+            first_part: row.first_part,
             parts_sent: u32::try_from(leading.count()).unwrap(),
             next_part: match next.map(|sent| &sent.state) {
                 Some(PartOf::Intended) => PartState::Intended,
@@ -90,7 +110,7 @@ impl Model {
         let person = self.people.iter().position(|known| known.id == Some(person)).unwrap();
         let person = self.canonical(person);
         let lines: Vec<Line> =
-            self.history.iter().filter(|(whose, _)| *whose == person).map(|(_, line)| line.clone()).collect();
+            self.history.iter().filter(|said| said.person == person).map(|said| said.line.clone()).collect();
         lines[lines.len().saturating_sub(limit)..].to_vec()
     }
 
@@ -105,7 +125,7 @@ impl Model {
             dead: count(
                 self.rows.iter().filter(|row| row.state == State::Dead && row.purpose == Purpose::Answer),
             ),
-            refused: self.refused,
+            refused: count(self.rows.iter().filter(|row| row.state == State::Refused)),
         }
     }
 

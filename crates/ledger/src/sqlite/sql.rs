@@ -1,0 +1,50 @@
+//! What every file of this engine needs to speak to SQLite.
+
+use std::time::Duration;
+
+use rusqlite::Connection;
+
+use crate::error::LedgerError;
+
+/// What a statement of ours may fail with; never a person's words.
+pub(super) type Sql<T> = Result<T, rusqlite::Error>;
+
+/// How long a statement waits for another connection. Only we have the file open, so this is for the moments in
+/// which a connection is opened.
+const BUSY: Duration = Duration::from_secs(5);
+
+/// A statement that is compiled once per connection.
+pub(super) fn cached<'db>(db: &'db Connection, sql: &str) -> Sql<rusqlite::CachedStatement<'db>> {
+    db.prepare_cached(sql)
+}
+
+/// A stored form that this version cannot read or write.
+pub(super) fn unreadable(error: serde_json::Error) -> rusqlite::Error {
+    rusqlite::Error::ToSqlConversionFailure(Box::new(error))
+}
+
+/// A bound on rows, as SQLite takes it.
+pub(super) fn limit(rows: usize) -> i64 {
+    i64::try_from(rows).unwrap_or(i64::MAX)
+}
+
+/// Whether the file can still be trusted after `error`.
+pub(super) fn judge(error: &rusqlite::Error) -> LedgerError {
+    use rusqlite::ErrorCode as Code;
+    let reason = error.to_string();
+    match error.sqlite_error_code() {
+        Some(Code::SystemIoFailure | Code::DatabaseCorrupt | Code::NotADatabase) => {
+            LedgerError::Failed { reason }
+        }
+        _ => LedgerError::Unavailable { reason },
+    }
+}
+
+/// Moves the WAL into the file and cuts it to nothing; false if a reader still needs it. It does not wait for that
+/// reader: a backup reads for long, and no commit may stand behind it.
+pub(super) fn truncate_wal(db: &Connection) -> Sql<bool> {
+    db.busy_timeout(Duration::ZERO)?;
+    let busy = db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, bool>(0));
+    db.busy_timeout(BUSY)?;
+    busy.map(|busy| !busy)
+}

@@ -1,0 +1,102 @@
+//! The disk fails under the ledger, as strace makes it: it is full for a while, or a sync fails. What was not made
+//! durable is not acknowledged, and all of it is answered in the end, once and in order.
+
+use std::path::PathBuf;
+
+use parlante_sandbox::{Inbound, Records, sign};
+
+use crate::support::ask::Ask;
+use crate::support::oracle::{Message, Verdict, oracle};
+use crate::support::strace::Strace;
+use crate::support::{BINARY, Process, World, a_phone, text_of, webhook_of};
+
+/// How many calls in a row fail on a full disk.
+const FULL_FOR: usize = 6;
+
+/// A ledger that was in use and was closed, and its WAL: a new one would be synced by other threads, too.
+async fn world_with_ledger() -> (World, PathBuf) {
+    let world = World::new();
+    let server = world.start().await;
+    assert!(server.terminate().await.success());
+    let wal = world.dir.path().canonicalize().expect("a path").join("parlante.db-wal");
+    (world, wal)
+}
+
+/// Two people write three times each, all at once.
+fn write(world: &World) -> Vec<Message> {
+    let meta = &world.sandbox.meta;
+    let mut messages = Vec::new();
+    for person in [a_phone(), a_phone()] {
+        for words in ["one", "two", "three"] {
+            let id = meta.deliver(Inbound::text(&person, words));
+            messages.push(Message { person: person.clone(), echo: format!("echo: {words}"), id });
+        }
+    }
+    messages
+}
+
+/// How often a webhook of Meta's was answered with this status.
+fn answers(records: &Records, status: u16) -> usize {
+    let attempts = records.deliveries().flat_map(|delivery| &delivery.attempts);
+    attempts.filter(|attempt| attempt.answer == Ok(status)).count()
+}
+
+async fn end_well(world: &World, server: &Process, messages: &[Message]) {
+    world.drained(server).await;
+    assert!(server.terminate().await.success());
+    assert_eq!(world.sandbox.meta.look(|records| oracle(records, messages)), Verdict::default());
+}
+
+#[actix_rt::test]
+async fn on_a_full_disk_a_webhook_is_answered_503_and_the_server_goes_on() {
+    let strace = Strace::find();
+    let (world, wal) = world_with_ledger().await;
+    let full = strace.failing("pwrite64", &wal, "ENOSPC", &format!("1..{FULL_FOR}"));
+    let world = world.program(full);
+    let server = world.start().await;
+    let (phone, id) = (a_phone(), "wamid.full");
+    let body = webhook_of(&world, &[text_of(&phone, id, "ciao")]);
+    let signature = sign(&world.sandbox.meta.options().app_secret, body.as_bytes());
+    let post = || {
+        Ask::post(&server.url("/webhook")).header("x-hub-signature-256", &signature).body(body.clone()).send()
+    };
+    let refused = post().await;
+    assert_eq!((refused.status, refused.header("retry-after")), (503, Some("2")));
+    assert_eq!(server.log.count("message_accepted", id), 0);
+    let messages = write(&world);
+    world.sandbox.meta.wait_settled().await.expect("Meta delivers again until there is room");
+    assert_eq!(post().await.status, 200);
+    world.sandbox.meta.wait_answers(&phone, 2).await.expect("there was room");
+    assert!(world.sandbox.meta.look(|records| answers(records, 503)) > 0);
+    end_well(&world, &server, &messages).await;
+}
+
+#[actix_rt::test]
+async fn a_disk_that_is_full_in_the_middle_of_the_work_leaves_nothing_half_written() {
+    let strace = Strace::find();
+    for first in [2, 9, 30, 60, 90, 120, 150, 200] {
+        let (world, wal) = world_with_ledger().await;
+        let when = format!("{first}..{}", first + FULL_FOR - 1);
+        let world = world.program(strace.failing("pwrite64", &wal, "ENOSPC", &when));
+        let server = world.start().await;
+        let messages = write(&world);
+        end_well(&world, &server, &messages).await;
+        assert!(!server.log.events("ledger_unavailable").is_empty(), "the disk was never full: {first}");
+    }
+}
+
+#[actix_rt::test]
+async fn a_sync_that_fails_ends_the_server_with_3_and_the_next_start_goes_on() {
+    let strace = Strace::find();
+    for k in 1..=8 {
+        let (world, wal) = world_with_ledger().await;
+        let world = world.program(strace.failing("fsync,fdatasync", &wal, "EIO", &k.to_string()));
+        let server = world.start().await;
+        let messages = write(&world);
+        assert_eq!(server.ended().await.code(), Some(3), "at the sync {k}");
+        assert_eq!(server.log.events("ledger_unavailable").len(), 1);
+        let world = world.program(vec![BINARY.into()]);
+        let server = world.start().await;
+        end_well(&world, &server, &messages).await;
+    }
+}
