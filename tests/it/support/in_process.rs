@@ -72,6 +72,12 @@ impl TestFaults {
         self.0.1.notify_all();
     }
 
+    /// Takes every wish back; whoever stands at a shut point goes on.
+    fn clear(&self) {
+        self.0.0.lock().expect("no poison").wishes.clear();
+        self.0.1.notify_all();
+    }
+
     /// How often `point` was passed.
     pub(crate) fn passed(&self, point: &str) -> usize {
         self.0.0.lock().expect("no poison").passed.get(point).copied().unwrap_or_default()
@@ -121,6 +127,7 @@ pub(crate) struct InProcess {
     address: SocketAddr,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
+    faults: TestFaults,
     pub(crate) log: Log,
 }
 
@@ -147,7 +154,7 @@ impl InProcess {
             });
         });
         let address = told.await.expect("the server starts");
-        Self { address, stop: Some(stop), thread: Some(thread), log }
+        Self { address, stop: Some(stop), thread: Some(thread), faults: faults.clone(), log }
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
@@ -161,6 +168,8 @@ impl InProcess {
 
 impl Drop for InProcess {
     fn drop(&mut self) {
+        // A test that failed while a point was shut must not hang over it.
+        self.faults.clear();
         drop(self.stop.take());
         let ended = self.thread.take().map(JoinHandle::join);
         assert!(std::thread::panicking() || matches!(ended, Some(Ok(()))), "the server ended badly");
