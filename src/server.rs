@@ -29,6 +29,8 @@ use crate::settings::{Secret, Settings, Warning};
 
 /// How often due rows are looked for.
 const SWEEP: Duration = Duration::from_secs(2);
+/// Longer than any start takes; a send found without its result is not decided before the server is ready.
+const UNTIL_READY: Duration = Duration::from_secs(24 * 60 * 60);
 /// Longest wait for the HTTP server's last answers after the drain.
 const STOP_MAX: Duration = Duration::from_millis(1500);
 
@@ -126,7 +128,7 @@ impl Server {
         warn_of(&settings);
         let persona = Arc::new(persona::load(settings.persona.file.as_deref())?);
         let ledger = Sqlite::open(&settings.ledger.path, seams.faults.clone())?;
-        let suspects = recover(&settings, &ledger, &seams).await?;
+        let suspects = recover(&ledger, &seams).await?;
         let deps = Deps {
             ledger: Arc::new(ledger.clone()),
             persona,
@@ -147,6 +149,8 @@ impl Server {
         let wanted = SocketAddr::new(settings.server.host, settings.server.port);
         let (http, address) = http::listen(wanted, app, ingress)
             .map_err(|source| StartError::Bind { address: wanted, source })?;
+        // Statuses are listened for from here on: only now does the wait for them begin to count.
+        ledger.reconcile(seams.clock.now() + settings.whatsapp.reconcile).await?;
         info!(event = "server_started", address = %address, version = env!("CARGO_PKG_VERSION"));
         Ok(Self { settings, actors, ledger, clock: seams.clock, clean: seams.clean, http, address })
     }
@@ -206,10 +210,10 @@ async fn drain(actors: &Actors, ledger: &Sqlite, http: &ServerHandle, limit: Dur
 }
 
 /// Finds what the last process left; answers the rows over which it died more than once.
-async fn recover(settings: &Settings, ledger: &Sqlite, seams: &Seams) -> Result<Vec<Wake>, LedgerError> {
+async fn recover(ledger: &Sqlite, seams: &Seams) -> Result<Vec<Wake>, LedgerError> {
     let began = Instant::now();
     let now = seams.clock.now();
-    let found = ledger.recover(Recover { now, reconcile_until: now + settings.whatsapp.reconcile }).await?;
+    let found = ledger.recover(Recover { now, reconcile_until: now + UNTIL_READY }).await?;
     events::recovery_completed(&found, began.elapsed());
     Ok(found.suspects)
 }

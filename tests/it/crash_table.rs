@@ -101,8 +101,6 @@ fn world() -> World {
     World::new()
         // A free one at every start: the old one may have gone to somebody else meanwhile.
         .set("PORT", "0")
-        .set("OPENAI_TIMEOUT_MS", "300")
-        .set("WHATSAPP_TIMEOUT_MS", "300")
 }
 
 /// Runs the scenario, or what is left of it, until it is through or the server has been killed. True if killed.
@@ -280,6 +278,7 @@ async fn a_kill_before_any_system_call_loses_nothing_doubles_nothing_and_keeps_t
     let strace = Strace::find();
     let points = points(&strace).await;
     let wanted = points.len();
+    eprintln!("{wanted} points to try");
     let outcomes = futures_util::stream::iter(points).map(|point| {
         let strace = strace.clone();
         async move { (point, crash(&strace, point).await) }

@@ -1,7 +1,8 @@
 //! The disk fails under the ledger, as strace makes it: it is full for a while, or a sync fails. What was not made
 //! durable is not acknowledged, and all of it is answered in the end, once and in order.
 
-use std::path::PathBuf;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 
 use parlante_sandbox::{Inbound, Records, sign};
 
@@ -10,16 +11,26 @@ use crate::support::oracle::{Message, Verdict, oracle};
 use crate::support::strace::Strace;
 use crate::support::{BINARY, Process, World, a_phone, text_of, webhook_of};
 
-/// How many calls in a row fail on a full disk.
+/// How many writes in a row fail on a full disk.
 const FULL_FOR: usize = 6;
+/// The thread that opens the ledger makes so many of these calls on the WAL. Calls are counted by thread: a greater
+/// number is the writer's.
+const WRITES_OF_OPENING: usize = 3;
+const SYNCS_OF_OPENING: usize = 2;
 
-/// A ledger that was in use and was closed, and its WAL: a new one would be synced by other threads, too.
+/// A ledger that was in use and was closed, and its WAL.
 async fn world_with_ledger() -> (World, PathBuf) {
     let world = World::new();
     let server = world.start().await;
     assert!(server.terminate().await.success());
     let wal = world.dir.path().canonicalize().expect("a path").join("parlante.db-wal");
     (world, wal)
+}
+
+/// The binary, on a disk that is full from the writer's `first` write on, for a while.
+fn full(strace: &Strace, wal: &Path, first: usize) -> Vec<OsString> {
+    assert!(first > WRITES_OF_OPENING);
+    strace.failing("pwrite64", wal, "ENOSPC", &format!("{first}..{}", first + FULL_FOR - 1))
 }
 
 /// Two people write three times each, all at once.
@@ -51,8 +62,7 @@ async fn end_well(world: &World, server: &Process, messages: &[Message]) {
 async fn on_a_full_disk_a_webhook_is_answered_503_and_the_server_goes_on() {
     let strace = Strace::find();
     let (world, wal) = world_with_ledger().await;
-    let full = strace.failing("pwrite64", &wal, "ENOSPC", &format!("1..{FULL_FOR}"));
-    let world = world.program(full);
+    let world = world.program(full(&strace, &wal, WRITES_OF_OPENING + 1));
     let server = world.start().await;
     let (phone, id) = (a_phone(), "wamid.full");
     let body = webhook_of(&world, &[text_of(&phone, id, "ciao")]);
@@ -74,10 +84,9 @@ async fn on_a_full_disk_a_webhook_is_answered_503_and_the_server_goes_on() {
 #[actix_rt::test]
 async fn a_disk_that_is_full_in_the_middle_of_the_work_leaves_nothing_half_written() {
     let strace = Strace::find();
-    for first in [2, 9, 30, 60, 90, 120, 150, 200] {
+    for first in [5, 10, 30, 60, 90, 120, 150, 200] {
         let (world, wal) = world_with_ledger().await;
-        let when = format!("{first}..{}", first + FULL_FOR - 1);
-        let world = world.program(strace.failing("pwrite64", &wal, "ENOSPC", &when));
+        let world = world.program(full(&strace, &wal, first));
         let server = world.start().await;
         let messages = write(&world);
         end_well(&world, &server, &messages).await;
@@ -88,13 +97,13 @@ async fn a_disk_that_is_full_in_the_middle_of_the_work_leaves_nothing_half_writt
 #[actix_rt::test]
 async fn a_sync_that_fails_ends_the_server_with_3_and_the_next_start_goes_on() {
     let strace = Strace::find();
-    for k in 1..=8 {
+    for k in SYNCS_OF_OPENING + 1..SYNCS_OF_OPENING + 9 {
         let (world, wal) = world_with_ledger().await;
         let world = world.program(strace.failing("fsync,fdatasync", &wal, "EIO", &k.to_string()));
         let server = world.start().await;
         let messages = write(&world);
         assert_eq!(server.ended().await.code(), Some(3), "at the sync {k}");
-        assert_eq!(server.log.events("ledger_unavailable").len(), 1);
+        assert!(!server.log.events("ledger_unavailable").is_empty());
         let world = world.program(vec![BINARY.into()]);
         let server = world.start().await;
         end_well(&world, &server, &messages).await;

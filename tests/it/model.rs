@@ -202,7 +202,7 @@ fn failures() -> Vec<(usize, Fault)> {
 
 #[actix_rt::test]
 async fn no_error_word_ever_reaches_a_person() {
-    let world = World::new().set("OPENAI_TIMEOUT_MS", "300").set("WHATSAPP_RECONCILE_MS", "50");
+    let world = World::new().set("OPENAI_TIMEOUT_MS", "2000").set("WHATSAPP_RECONCILE_MS", "50");
     let (meta, openai) = (&world.sandbox.meta, &world.sandbox.openai);
     let server = world.start().await;
     let mut people = Vec::new();

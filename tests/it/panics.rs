@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use parlante_sandbox::{Fault, Inbound, PATIENCE, Records, Route};
+use parlante_sandbox::{Fault, Inbound, MetaOptions, Options, PATIENCE, Records, Route};
 use serde_json::Value;
 
 use crate::support::{InProcess, TestClock, TestFaults, World, a_phone, get, persona_text};
@@ -104,7 +104,14 @@ impl Scene {
         assert_eq!(meta.answers_to(&self.person), echoes(&["before", "first", "second"]), "{point}");
         assert_eq!(meta.answers_to(&self.bystander), echoes(&["before", "meanwhile"]), "{point}");
         let asked = openai.chats().into_iter().filter_map(|call| call.last_user).collect::<Vec<_>>();
-        assert_eq!(asked.iter().filter(|words| *words == "meanwhile").count(), 1, "{point}");
+        for words in ["first", "second", "meanwhile"] {
+            assert_eq!(
+                asked.iter().filter(|asked| *asked == words).count(),
+                1,
+                "{point}: {words} is paid for once"
+            );
+        }
+        assert_eq!(meta.sends().len(), 7, "{point}: nothing was sent in vain");
         let told = self.server.log.wait("actor_restarted", |line| self.is_restart(line, point)).await;
         assert_eq!(told["level"], "ERROR");
         assert!(told["reason"].as_str().is_some_and(|reason| reason.starts_with("panic")), "{told}");
@@ -175,6 +182,30 @@ async fn a_conversation_may_panic_as_it_asks_the_model() {
 #[actix_rt::test]
 async fn a_conversation_may_panic_as_it_sends() {
     nobody_notices("conversation.send").await;
+}
+
+#[actix_rt::test]
+async fn a_conversation_may_panic_over_the_answer_of_the_model() {
+    nobody_notices("conversation.asked").await;
+}
+
+#[actix_rt::test]
+async fn a_conversation_may_panic_over_the_answer_of_whatsapp() {
+    nobody_notices("conversation.sent").await;
+}
+
+#[actix_rt::test]
+async fn a_send_that_was_accepted_is_known_after_the_panic_without_any_status() {
+    let tests = Options::for_tests();
+    let silent = Options { meta: MetaOptions { statuses: false, ..tests.meta }, ..tests };
+    let (world, faults) = (World::with(silent).set("WHATSAPP_RECONCILE_MS", "600000"), TestFaults::default());
+    let server = world.start_in_process(&TestClock::default(), &faults).await;
+    let (meta, phone) = (&world.sandbox.meta, a_phone());
+    faults.panic("conversation.sent", 1);
+    let id = meta.deliver(Inbound::text(&phone, "ciao"));
+    server.log.wait_for("task_completed", &id).await;
+    assert_eq!(meta.answers_to(&phone), [persona_text("disclosure"), "echo: ciao".to_owned()]);
+    assert_eq!(supervisor(&server).await["by_actor"]["conversation"], 1);
 }
 
 #[actix_rt::test]

@@ -10,19 +10,17 @@ mod disk;
 
 use std::collections::BTreeMap;
 use std::os::unix::process::ExitStatusExt;
-use std::time::Duration;
 
 use futures_util::StreamExt;
 use parlante_sandbox::{Inbound, Records};
 use rustix::process::Signal;
-use serde_json::Value;
 
 use self::disk::{Lab, Synchronous};
 use crate::support::oracle::{Message, Verdict, oracle};
 use crate::support::{PATIENCE, Process, World, a_phone};
 
 /// Power losses at once: each waits more than it works.
-const AT_ONCE: usize = 3;
+const AT_ONCE: usize = 4;
 /// How often people write before the server is told to stop, whereupon it checkpoints.
 const WAVES: usize = 6;
 /// The power fails again within so many points of the next start.
@@ -94,29 +92,10 @@ impl People {
     }
 }
 
-/// Until Meta has every 200 that it wants, and the server says that nothing is open. What was lost is not waited for.
+/// Until nothing is left to do, or the power fails before that.
 async fn drained(world: &World, server: &Process) {
-    let meta = &world.sandbox.meta;
-    let drain = async {
-        server.address().await;
-        loop {
-            let before = meta.look(|records| records.requests().count());
-            meta.wait_settled().await.expect("every webhook is acknowledged");
-            if people_waiting(server).await == Some(0) {
-                return;
-            }
-            let next = |records: &Records| (records.requests().count() > before).then_some(());
-            let _ = meta.wait(next, Duration::from_millis(50)).await;
-        }
-    };
-    tokio::time::timeout(2 * PATIENCE, drain).await.expect("everything comes to an end");
-}
-
-/// How many people have open messages; none if the server is gone.
-async fn people_waiting(server: &Process) -> Option<u64> {
-    let mut stats = awc::Client::default().get(server.url("/stats")).send().await.ok()?;
-    let stats: Value = serde_json::from_slice(&stats.body().await.ok()?).ok()?;
-    stats["queueStats"]["active_queues"].as_u64()
+    server.address().await;
+    world.drained(server).await;
 }
 
 /// The power fails at this point of a server's life, and perhaps again soon after the next start; then all is well.
@@ -133,7 +112,7 @@ async fn power_loss(lab: &Lab, synchronous: Synchronous, at: usize) -> Outcome {
     let acknowledged = people.acknowledged(&world);
     let point = disk.last_point(at);
     let mut dropped = disk.restore();
-    if at % 2 == 0 {
+    if at.is_multiple_of(2) {
         world = disk.fails_at(world, 1 + at / 2 % AGAIN_WITHIN);
         let server = Process::spawn(&world, &["serve"]);
         tokio::select! {
@@ -169,10 +148,7 @@ impl Tally {
         self.acknowledged += acknowledged;
         self.dropped += dropped;
         self.runs_with_loss += usize::from(verdict.lost > 0);
-        self.sum.lost += verdict.lost;
-        self.sum.doubled += verdict.doubled;
-        self.sum.out_of_order += verdict.out_of_order;
-        self.sum.strange += verdict.strange;
+        self.sum.add(&verdict);
         *self.points.entry(point.unwrap_or_else(|| "after the end".to_owned())).or_default() += 1;
     }
 

@@ -1,6 +1,7 @@
 //! When WhatsApp fails: what is sent again, what is looked for first, what waits, and what is given up.
 
 use std::net::TcpListener;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use parlante_domain::Clock as _;
@@ -145,7 +146,7 @@ async fn a_send_without_an_answer_is_settled_by_a_late_status() {
 
 #[actix_rt::test]
 async fn a_send_of_which_nothing_is_heard_is_repeated_once_if_the_operator_says_resend() {
-    let world = silent().set("WHATSAPP_RECONCILE_MS", "200").set("WHATSAPP_TIMEOUT_MS", "400");
+    let world = silent().set("WHATSAPP_RECONCILE_MS", "200").set("WHATSAPP_TIMEOUT_MS", "1500");
     let server = world.start().await;
     for unheard in [Fault::close(), Fault::hang(), Fault::cut(10), Fault::stall(10)] {
         let (phone, _, _) = written(&world, &server, (1, unheard.clone()), "task_completed").await;
@@ -181,9 +182,12 @@ async fn a_repeated_send_of_which_nothing_is_heard_either_is_never_sent_a_third_
     assert_eq!(dead_letters(&server).await, 1);
 }
 
-/// A port on which nobody listens.
+/// A port on which nobody listens, and that the system gives to nobody of itself: those begin at 32768.
 fn closed_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let first = 20_000 + u16::try_from(std::process::id() % 10_000).unwrap();
+    let ports = std::iter::repeat_with(|| first + NEXT.fetch_add(1, Ordering::Relaxed));
+    ports.take(100).find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).unwrap()
 }
 
 /// WhatsApp as it is when it comes back at `port`.
@@ -270,7 +274,7 @@ async fn what_was_delivered_cannot_fail_any_more() {
 
 #[actix_rt::test]
 async fn a_status_may_come_before_the_answer_to_the_send() {
-    let world = silent().set("WHATSAPP_TIMEOUT_MS", "500").set("WHATSAPP_RECONCILE_MS", "60000");
+    let world = silent().set("WHATSAPP_TIMEOUT_MS", "1500").set("WHATSAPP_RECONCILE_MS", "60000");
     let server = world.start().await;
     let (meta, phone) = (&world.sandbox.meta, a_phone());
     for (words, fault) in [("uno", Fault::Gate("send".to_owned())), ("due", Fault::stall(0).accepted())] {

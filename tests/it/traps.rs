@@ -57,7 +57,7 @@ fn model(acts: Vec<Act>) -> RawServer {
 async fn send_through(whatsapp: &RawServer, ended: &str) -> (World, Process, String, Value) {
     let world = World::new()
         .set("WHATSAPP_BASE_URL", &whatsapp.url(""))
-        .set("WHATSAPP_TIMEOUT_MS", "1000")
+        .set("WHATSAPP_TIMEOUT_MS", "2000")
         .set("WHATSAPP_RECONCILE_MS", "100")
         .set("WHATSAPP_AMBIGUOUS_SEND", "hold");
     let server = world.start().await;
@@ -78,7 +78,7 @@ async fn leaves_a_send_unknown(act: Act, code: &str) {
 
 /// The texts that `ciao` was answered with, and the codes of the attempts at the model that failed.
 async fn ask_through(model: &RawServer, ended: &str) -> (Vec<String>, Vec<String>) {
-    let world = World::new().set("OPENAI_BASE_URL", &model.url("/v1")).set("OPENAI_TIMEOUT_MS", "1000");
+    let world = World::new().set("OPENAI_BASE_URL", &model.url("/v1")).set("OPENAI_TIMEOUT_MS", "2000");
     let server = world.start().await;
     let phone = a_phone();
     let id = world.sandbox.meta.deliver(Inbound::text(&phone, "ciao"));

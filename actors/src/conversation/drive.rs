@@ -186,6 +186,7 @@ impl Drive {
         self.desk.faults.at("conversation.ask");
         let left = self.desk.config.turn.saturating_sub(self.elapsed());
         let asked = self.while_typing(left, self.desk.openai.ask(question)).await;
+        self.desk.faults.at("conversation.asked");
         Ok(self.asked(asked))
     }
 
@@ -262,6 +263,7 @@ impl Drive {
             tag: Tag { ledger: self.desk.ledger.id().to_owned(), seq: self.row.seq, part: number },
         };
         let sent = self.desk.whatsapp.send(outgoing).await;
+        self.desk.faults.at("conversation.sent");
         Ok(self.sent(number, sent))
     }
 

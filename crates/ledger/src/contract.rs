@@ -39,6 +39,9 @@ pub trait Ledger: Send + Sync + 'static {
     fn panicked(&self, seq: Seq) -> Answer<u32>;
     /// Once at start, before anything else: finds what the last process left.
     fn recover(&self, recover: Recover) -> Answer<Recovered>;
+    /// Once, when the server is ready: statuses are listened for from here on, so a send found without its result
+    /// waits for its own no longer than `until`.
+    fn reconcile(&self, until: Millis) -> Answer<()>;
 
     /// The row that a person's conversation has to take up now; `None` if it has none or must wait.
     fn head(&self, person: PersonId, now: Millis) -> Answer<Option<Row>>;
@@ -395,7 +398,7 @@ pub struct Row {
     pub next_part: PartState,
     /// Attempts made so far for the next part.
     pub next_part_attempts: u32,
-    /// How often the next part became unknown.
+    /// How often the next part became unknown; however often the process died over it, that is one.
     pub unknowns: u32,
     /// How often in a row it was held because WhatsApp would not take it.
     pub holds: u32,

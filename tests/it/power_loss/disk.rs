@@ -41,9 +41,12 @@ impl Lab {
         };
         let world = World::with(Options::for_tests()).program(vec![program]);
         let disk = Disk::new(world.dir.path(), self.dir.path().join("shim.so"));
-        let port = a_port();
-        world.found_at(port);
-        (world.set("LEDGER_PATH", &text(&disk.data.join("parlante.db"))), disk)
+        world.found_at(a_port());
+        let world = world
+            .set("LEDGER_PATH", &text(&disk.data.join("parlante.db")))
+            // On a busy machine the statuses that were missed take their time to come again.
+            .set("WHATSAPP_RECONCILE_MS", "2500");
+        (world, disk)
     }
 }
 

@@ -118,6 +118,10 @@ impl Ledger for Sqlite {
         self.writer.write(1, move |tx| turn::panicked(tx, seq))
     }
 
+    fn reconcile(&self, until: Millis) -> Answer<()> {
+        self.writer.write(1, move |tx| recover::shorten_wait(tx, until))
+    }
+
     fn recover(&self, recover: Recover) -> Answer<Recovered> {
         self.writer.write(1, move |tx| recover::recover(tx, recover))
     }

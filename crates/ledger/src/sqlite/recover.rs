@@ -1,7 +1,7 @@
 //! What a new process finds, and what an old one gives back.
 
 use parlante_domain::turn::ErrorCode;
-use parlante_domain::{PersonId, Seq};
+use parlante_domain::{Millis, PersonId, Seq};
 use rusqlite::{Connection, params};
 
 use super::sql::Sql;
@@ -54,6 +54,9 @@ pub(super) fn give_back(db: &Connection) -> Sql<()> {
 
 /// What the model was asked is asked again; what was sent is looked for among the statuses first. So is a send
 /// that was unknown before: nobody has listened for its status since the last process ended.
+///
+/// However often the process dies over a send, that counts as one unknown: deaths have a limit of their own, and a
+/// message is not given up because the server was killed twice.
 fn reconcile(db: &Connection, recover: Recover) -> Sql<u64> {
     let asked = db.execute(
         "UPDATE step SET state = 'postponed', settled_at = ?1 WHERE state = 'intended' AND step = 'complete'
@@ -61,7 +64,7 @@ fn reconcile(db: &Connection, recover: Recover) -> Sql<u64> {
         params![recover.now.0],
     )?;
     let sent = db.execute(
-        "UPDATE step SET state = 'unknown', unknowns = unknowns + 1, settled_at = ?1
+        "UPDATE step SET state = 'unknown', unknowns = max(unknowns, 1), settled_at = ?1
          WHERE state = 'intended' AND step = 'send' AND seq IN (SELECT seq FROM message WHERE state = 'open')",
         params![recover.now.0],
     )?;
@@ -72,4 +75,15 @@ fn reconcile(db: &Connection, recover: Recover) -> Sql<u64> {
         params![recover.reconcile_until.0],
     )?;
     Ok(u64::try_from(asked + sent).unwrap_or(u64::MAX))
+}
+
+/// A wait that is shorter already stays so: a status has come meanwhile.
+pub(super) fn shorten_wait(db: &Connection, until: Millis) -> Sql<()> {
+    db.execute(
+        "UPDATE message SET due = ?1 WHERE state = 'open' AND due > ?1
+           AND EXISTS (SELECT 1 FROM step s WHERE s.seq = message.seq AND s.step = 'send' AND s.state = 'unknown'
+             AND s.part >= message.first_part)",
+        params![until.0],
+    )
+    .map(|_| ())
 }

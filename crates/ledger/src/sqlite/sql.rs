@@ -6,6 +6,9 @@ use rusqlite::Connection;
 
 use crate::error::LedgerError;
 
+/// `SQLITE_IOERR_SHMSIZE` of sqlite3.h.
+const SQLITE_IOERR_SHMSIZE: i32 = 10 | (19 << 8);
+
 /// What a statement of ours may fail with; never a person's words.
 pub(super) type Sql<T> = Result<T, rusqlite::Error>;
 
@@ -32,6 +35,10 @@ pub(super) fn limit(rows: usize) -> i64 {
 pub(super) fn judge(error: &rusqlite::Error) -> LedgerError {
     use rusqlite::ErrorCode as Code;
     let reason = error.to_string();
+    // The shared memory beside the file could not grow: the disk is full, and nothing of the file is in doubt.
+    if error.sqlite_error().is_some_and(|error| error.extended_code == SQLITE_IOERR_SHMSIZE) {
+        return LedgerError::Unavailable { reason };
+    }
     match error.sqlite_error_code() {
         Some(Code::SystemIoFailure | Code::DatabaseCorrupt | Code::NotADatabase) => {
             LedgerError::Failed { reason }

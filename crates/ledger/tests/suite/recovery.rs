@@ -55,12 +55,30 @@ pub(crate) fn a_send_without_its_result_becomes_unknown(world: &mut World) {
     let head = world.head(person);
     assert_eq!((head.seq, head.next_part, head.unknowns), (row.seq, PartState::Unknown, 1));
 
-    // The second attempt dies as well, and this time the status comes.
-    world.begin(&row, Step::Send(0));
-    assert_eq!(numbers(&world.crash()), (2, 1));
+    // The second attempt dies as well: two deaths are no two failures. The third, too, and this time the status comes.
+    for _ in 0..2 {
+        world.begin(&row, Step::Send(0));
+        assert_eq!(numbers(&world.crash()), (2, 1));
+        world.later(RECONCILE + SECOND);
+        let head = world.head(person);
+        assert_eq!((head.next_part, head.unknowns), (PartState::Unknown, 1));
+    }
     assert_eq!(world.tell(row.seq, 0, Ok(Status::Sent)).wakes, [Wake { person, seq: row.seq }]);
     let head = world.head(person);
     assert_eq!((head.parts_sent, head.next_part), (1, PartState::Fresh));
+}
+
+pub(crate) fn the_wait_for_a_status_counts_from_ready(world: &mut World) {
+    let (person, _) = one_message(world);
+    let row = world.send_first_part(person, reply(&["a"]));
+    world.crash();
+    world.wait(world.ledger.reconcile(world.now + SECOND));
+    assert_eq!(world.next(person), None, "its status may still come");
+    world.later(SECOND);
+    assert_eq!((world.head(person).seq, world.head(person).next_part), (row.seq, PartState::Unknown));
+    // A wait that is over is not begun again.
+    world.wait(world.ledger.reconcile(world.now + RECONCILE));
+    assert_eq!(world.head(person).seq, row.seq);
 }
 
 pub(crate) fn an_unknown_send_waits_anew(world: &mut World) {

@@ -202,7 +202,7 @@ impl Model {
             for (part, sent) in &mut row.sends {
                 if sent.state == PartOf::Intended {
                     sent.state = PartOf::Unknown;
-                    sent.unknowns += 1;
+                    sent.unknowns = sent.unknowns.max(1);
                     found.reconciled += 1;
                 }
                 if sent.state == PartOf::Unknown && *part >= row.first_part {
