@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use derive_more::{Display, Error};
 use parlante_domain::Persona;
 
+use crate::settings::written::text_file;
+
 const JOE: &str = include_str!("../personas/joe.toml");
 
 /// A persona that cannot be used. Nothing is started with it.
@@ -24,7 +26,7 @@ pub struct PersonaError {
 pub fn load(file: Option<&Path>) -> Result<Persona, PersonaError> {
     let named = |reason: String| PersonaError { file: file.unwrap_or(Path::new("joe")).to_owned(), reason };
     let text = match file {
-        Some(path) => std::fs::read_to_string(path).map_err(|error| named(error.to_string()))?,
+        Some(path) => text_file::read(path).map_err(|error| named(error.to_string()))?,
         None => JOE.to_owned(),
     };
     toml::from_str(&text).map_err(|error| named(error.to_string()))

@@ -33,6 +33,8 @@ const SWEEP: Duration = Duration::from_secs(2);
 const UNTIL_READY: Duration = Duration::from_secs(24 * 60 * 60);
 /// Longest wait for the HTTP server's last answers after the drain.
 const STOP_MAX: Duration = Duration::from_millis(1500);
+/// Longest wait for the ledger's last commit after that; together they end within two seconds of the drain.
+const CLOSE_MAX: Duration = Duration::from_millis(400);
 
 /// What a test may replace: time, randomness, faults, the rhythm of sweep and cleaning.
 #[derive(Clone)]
@@ -128,6 +130,10 @@ impl Server {
         warn_of(&settings);
         let persona = Arc::new(persona::load(settings.persona.file.as_deref())?);
         let ledger = Sqlite::open(&settings.ledger.path, seams.faults.clone())?;
+        // Before anything is begun: a taken port must not cost a message a try.
+        let wanted = SocketAddr::new(settings.server.host, settings.server.port);
+        let refused = |source| StartError::Bind { address: wanted, source };
+        let (listener, address) = http::bind(wanted).map_err(refused)?;
         let suspects = recover(&ledger, &seams).await?;
         let deps = Deps {
             ledger: Arc::new(ledger.clone()),
@@ -145,10 +151,8 @@ impl Server {
             restarts: actors.restarts.clone(),
         };
         let app =
-            App::new(&settings, &actors, Arc::new(ledger.clone()), seams.clock.clone(), ledger.failed());
-        let wanted = SocketAddr::new(settings.server.host, settings.server.port);
-        let (http, address) = http::listen(wanted, app, ingress)
-            .map_err(|source| StartError::Bind { address: wanted, source })?;
+            App::new(&settings, &actors, Arc::new(ledger.clone()), seams.clock.clone(), ledger.commits());
+        let http = http::serve(listener, app, ingress).map_err(refused)?;
         // Statuses are listened for from here on: only now does the wait for them begin to count.
         ledger.reconcile(seams.clock.now() + settings.whatsapp.reconcile).await?;
         info!(event = "server_started", address = %address, version = env!("CARGO_PKG_VERSION"));
@@ -184,7 +188,7 @@ impl Server {
             Ok(()) => drain(&actors, &ledger, &handle, self.settings.server.drain).await,
             Err(reason) => {
                 error!(event = "server_failed", reason = %reason);
-                handle.stop(false).await;
+                let _ = actix_rt::time::timeout(STOP_MAX, handle.stop(false)).await;
             }
         }
         actors.stop();
@@ -199,7 +203,8 @@ async fn drain(actors: &Actors, ledger: &Sqlite, http: &ServerHandle, limit: Dur
     actors.drain(limit).await;
     // Awaiting a stop without bound would let one stuck client hold up the process.
     let _ = actix_rt::time::timeout(STOP_MAX, http.stop(true)).await;
-    if let Err(failure) = ledger.close().await {
+    // What is queued commits within it, unless the disk hangs; then recovery covers the rest.
+    if let Ok(Err(failure)) = actix_rt::time::timeout(CLOSE_MAX, ledger.close()).await {
         events::ledger_unavailable(&failure);
     }
     info!(

@@ -135,6 +135,16 @@ pub(crate) fn actor_gave_up(of: &Restart<'_>) {
     );
 }
 
+/// A panic, wherever it was.
+pub(crate) fn panicked(place: &str) {
+    error!(event = "panic", place);
+}
+
+/// A webhook was not durable in time; Meta is told to come again.
+pub(crate) fn commit_too_slow() {
+    error!(event = "ledger_unavailable", error_code = "timeout");
+}
+
 /// The ledger did not take a command; the row stays open and the sweep finds it.
 pub fn ledger_unavailable(failure: &LedgerError) {
     error!(event = "ledger_unavailable", error_code = failure.code(), reason = %failure);

@@ -66,6 +66,11 @@ impl<T: Clone + 'static> Flights<T> {
         self.calls.borrow_mut().remove(&key);
     }
 
+    /// The row is closed: forget whatever was kept for it.
+    pub(crate) fn land_row(&self, seq: Seq) {
+        self.calls.borrow_mut().retain(|(of, _), _| *of != seq);
+    }
+
     fn wait(&self, key: Key, mut result: watch::Receiver<Option<T>>) -> Landing<T> {
         let flights = self.clone();
         Box::pin(async move {

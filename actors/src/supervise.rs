@@ -190,11 +190,12 @@ thread_local! {
     static PLACE: RefCell<Option<String>> = const { RefCell::new(None) };
 }
 
-/// Makes every panic leave its place for the restart log, and prints nothing: a panic's own words may hold what a
+/// Makes every panic leave its place in the log, and for the restart log; never its own words, which may hold what a
 /// person wrote.
 pub fn install_panic_hook() {
     std::panic::set_hook(Box::new(|info| {
         let place = info.location().map(|at| format!("{}:{}", at.file(), at.line()));
+        events::panicked(place.as_deref().unwrap_or_default());
         PLACE.with_borrow_mut(|last| *last = place);
     }));
 }

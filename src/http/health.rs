@@ -7,7 +7,7 @@ use super::App;
 
 /// 200 `ok`, or 503 `down` when the ledger cannot commit.
 pub(super) async fn health(app: web::Data<App>) -> HttpResponse {
-    if *app.ledger_failed.borrow() {
+    if !app.is_durable() {
         HttpResponse::ServiceUnavailable().json(json!({"status": "down"}))
     } else {
         HttpResponse::Ok().json(json!({"status": "ok"}))
@@ -21,5 +21,9 @@ pub(super) async fn live() -> HttpResponse {
 
 /// Webhooks are taken.
 pub(super) async fn ready(app: web::Data<App>) -> HttpResponse {
-    if app.is_ready() { HttpResponse::Ok().finish() } else { HttpResponse::ServiceUnavailable().finish() }
+    if app.takes_webhooks() && app.is_durable() {
+        HttpResponse::Ok().finish()
+    } else {
+        HttpResponse::ServiceUnavailable().finish()
+    }
 }

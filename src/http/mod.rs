@@ -54,8 +54,8 @@ pub struct App {
     pub(crate) phase: PhaseWatch,
     pub(crate) ledger: Arc<dyn Ledger>,
     pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) ledger_failed: watch::Receiver<bool>,
-    pub(crate) bodies: Semaphore,
+    pub(crate) ledger_commits: watch::Receiver<bool>,
+    pub(crate) bodies: Arc<Semaphore>,
     pub(crate) verified: bool,
     pub(crate) verify_token: Option<Password>,
     pub(crate) guard: Guard,
@@ -71,7 +71,7 @@ impl App {
         actors: &Actors,
         ledger: Arc<dyn Ledger>,
         clock: Arc<dyn Clock>,
-        ledger_failed: watch::Receiver<bool>,
+        ledger_commits: watch::Receiver<bool>,
     ) -> Self {
         Self {
             dedup: actors.dedup.clone(),
@@ -79,8 +79,8 @@ impl App {
             phase: actors.phase.clone(),
             ledger,
             clock,
-            ledger_failed,
-            bodies: Semaphore::new(BODIES_MAX),
+            ledger_commits,
+            bodies: Arc::new(Semaphore::new(BODIES_MAX)),
             verified: !settings.whatsapp.app_secrets.is_empty(),
             verify_token: settings.whatsapp.verify_token.as_ref().map(Secret::expose).map(Password::new),
             guard: Guard::new(settings.admin.token.as_ref().map(Secret::expose)),
@@ -89,24 +89,34 @@ impl App {
         }
     }
 
-    /// Webhooks are taken.
-    pub(crate) fn is_ready(&self) -> bool {
-        !self.phase.draining() && !*self.ledger_failed.borrow()
+    /// Webhooks are taken. A ledger that does not commit is found out by trying, so they are taken then too, and
+    /// answered 503.
+    pub(crate) fn takes_webhooks(&self) -> bool {
+        !self.phase.draining()
+    }
+
+    /// What comes in can be made durable.
+    pub(crate) fn is_durable(&self) -> bool {
+        *self.ledger_commits.borrow()
     }
 }
 
-/// Listens on `address`; port 0 takes a free one.
+/// Takes hold of `address`; port 0 takes a free one. Nothing is answered before [`serve`].
 ///
 /// # Errors
 /// If the address cannot be bound.
-pub fn listen(
-    address: SocketAddr,
-    app: App,
-    ingress: IngressConfig,
-) -> io::Result<(actix_web::dev::Server, SocketAddr)> {
-    let app = web::Data::new(app);
+pub fn bind(address: SocketAddr) -> io::Result<(TcpListener, SocketAddr)> {
     let listener = TcpListener::bind(address)?;
     let bound = listener.local_addr()?;
+    Ok((listener, bound))
+}
+
+/// Answers on a bound listener.
+///
+/// # Errors
+/// If the system refuses the listener.
+pub fn serve(listener: TcpListener, app: App, ingress: IngressConfig) -> io::Result<actix_web::dev::Server> {
+    let app = web::Data::new(app);
     let workers = std::thread::available_parallelism().map_or(1, usize::from).min(WORKERS_MAX);
     let server = HttpServer::new(move || {
         // One ingress per worker, started here because it is stateless and belongs to its worker.
@@ -125,7 +135,7 @@ pub fn listen(
     .disable_signals()
     .listen(listener)?
     .run();
-    Ok((server, bound))
+    Ok(server)
 }
 
 fn routes(config: &mut web::ServiceConfig) {

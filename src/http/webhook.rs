@@ -26,7 +26,7 @@ pub(super) async fn handshake(
     app: web::Data<App>,
     query: web::Query<HashMap<String, String>>,
 ) -> HttpResponse {
-    if !app.is_ready() {
+    if !app.takes_webhooks() {
         return unavailable();
     }
     let given = |key: &str| query.get(key).map(String::as_str);
@@ -51,7 +51,7 @@ pub(super) async fn deliver(
     request: HttpRequest,
     payload: web::Payload,
 ) -> HttpResponse {
-    if !app.is_ready() {
+    if !app.takes_webhooks() {
         return unavailable();
     }
     let ip = peer::ip(&request, &app.trusted_proxies);
@@ -60,15 +60,18 @@ pub(super) async fn deliver(
         events::webhook_signature_missing(&ip);
         return HttpResponse::Unauthorized().finish();
     }
-    // Held until the answer: the body stays in memory as long.
-    let Ok(_place) = app.bodies.try_acquire() else { return unavailable() };
+    // Held as long as the body is in memory.
+    let Ok(place) = app.bodies.clone().try_acquire_owned() else { return unavailable() };
     let body = match actix_rt::time::timeout(BODY_TIME_MAX, read(payload)).await {
         Ok(Ok(body)) => body,
         Ok(Err(mut refusal)) => return refusal.finish(),
         Err(_) => return HttpResponse::RequestTimeout().finish(),
     };
     // A task of its own: a client that hangs up must not cancel what is half on its way to the ledger.
-    let delivered = actix_rt::spawn(async move { ingress.deliver(signature, body, ip).await });
+    let delivered = actix_rt::spawn(async move {
+        let _place = place;
+        ingress.deliver(signature, body, ip).await
+    });
     match delivered.await {
         Ok(Ok(())) => HttpResponse::Ok().finish(),
         Ok(Err(Refused::Signature)) => HttpResponse::Unauthorized().finish(),

@@ -17,7 +17,7 @@ mod sections;
 mod table;
 mod valid;
 mod value;
-mod written;
+pub(crate) mod written;
 
 #[cfg(test)]
 mod tests;

@@ -9,7 +9,7 @@ use parlante_sandbox::{Inbound, Records, sign};
 use crate::support::ask::Ask;
 use crate::support::oracle::{Message, Verdict, oracle};
 use crate::support::strace::Strace;
-use crate::support::{BINARY, Process, World, a_phone, text_of, webhook_of};
+use crate::support::{BINARY, Process, World, a_phone, get, text_of, webhook_of};
 
 /// How many writes in a row fail on a full disk.
 const FULL_FOR: usize = 6;
@@ -73,9 +73,13 @@ async fn on_a_full_disk_a_webhook_is_answered_503_and_the_server_goes_on() {
     let refused = post().await;
     assert_eq!((refused.status, refused.header("retry-after")), (503, Some("2")));
     assert_eq!(server.log.count("message_accepted", id), 0);
+    assert_eq!(get(&server.url("/health")).await, (503, r#"{"status":"down"}"#.to_owned()));
+    assert_eq!(get(&server.url("/health/ready")).await.0, 503);
     let messages = write(&world);
     world.sandbox.meta.wait_settled().await.expect("Meta delivers again until there is room");
     assert_eq!(post().await.status, 200);
+    assert_eq!(get(&server.url("/health")).await.0, 200);
+    assert_eq!(get(&server.url("/health/ready")).await.0, 200);
     world.sandbox.meta.wait_answers(&phone, 2).await.expect("there was room");
     assert!(world.sandbox.meta.look(|records| answers(records, 503)) > 0);
     end_well(&world, &server, &messages).await;

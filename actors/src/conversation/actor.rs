@@ -18,7 +18,8 @@ pub(super) struct Conversation {
     desk: Rc<Desk>,
     /// The row in progress. Still set after a restart: that row made us panic.
     current: Rc<Cell<Option<Seq>>>,
-    panicked: Option<Seq>,
+    /// A row whose panic is not counted yet.
+    panicked: Rc<Cell<Option<Seq>>>,
     user_id: UserId,
 }
 
@@ -31,7 +32,7 @@ pub(super) struct Wake {
 
 impl Conversation {
     pub(super) fn new(person: PersonId, desk: Rc<Desk>, user_id: UserId) -> Self {
-        Self { person, desk, current: Rc::default(), panicked: None, user_id }
+        Self { person, desk, current: Rc::default(), panicked: Rc::default(), user_id }
     }
 }
 
@@ -41,7 +42,9 @@ impl Actor for Conversation {
 
 impl Supervised for Conversation {
     fn restarting(&mut self, _: &mut Self::Context) {
-        self.panicked = self.current.take().or(self.panicked);
+        if let Some(seq) = self.current.take() {
+            self.panicked.set(Some(seq));
+        }
     }
 }
 
@@ -50,10 +53,10 @@ impl Handler<Wake> for Conversation {
 
     fn handle(&mut self, wake: Wake, _: &mut Self::Context) -> Self::Result {
         let (desk, person, current) = (self.desk.clone(), self.person, self.current.clone());
-        let (panicked, user_id) = (self.panicked.take(), self.user_id.clone());
+        let (panicked, user_id) = (self.panicked.clone(), self.user_id.clone());
         let turns = async move {
             let _ticket = wake._ticket;
-            if let Err(failure) = take_up(&desk, person, &current, &user_id, panicked).await {
+            if let Err(failure) = take_up(&desk, person, &current, &user_id, &panicked).await {
                 events::ledger_unavailable(&failure);
             }
             current.set(None);
@@ -68,11 +71,12 @@ async fn take_up(
     person: PersonId,
     current: &Cell<Option<Seq>>,
     user_id: &UserId,
-    panicked: Option<Seq>,
+    panicked: &Cell<Option<Seq>>,
 ) -> Result<(), LedgerError> {
     let _at_work = desk.working.enter();
-    if let Some(seq) = panicked {
+    if let Some(seq) = panicked.get() {
         desk.ledger.panicked(seq).await?;
+        panicked.set(None);
     }
     while !desk.phase.draining() {
         let Some(row) = desk.ledger.head(person, desk.clock.now()).await? else { return Ok(()) };

@@ -149,7 +149,7 @@ impl Drive {
         if self.row.panics > PANICS_MAX {
             return Next::Event(Event::GivenUp(ErrorCode::PANIC));
         }
-        if self.row.holds > 0 && self.now() >= self.window_end() {
+        if self.has_missed_its_window() {
             return Next::Event(Event::GivenUp(ErrorCode::WINDOW_CLOSED));
         }
         match (turn, &self.row.next_part) {
@@ -288,6 +288,7 @@ impl Drive {
         let reply = self.reply.take();
         let recorded = match self.settle.take() {
             Some(settle) => {
+                self.row.begun = true;
                 let settled = settle.step;
                 let recorded = self.desk.ledger.advance(Advance { seq, now, settle, reply, intent }).await?;
                 self.land(settled);
@@ -296,7 +297,10 @@ impl Drive {
             None => self.desk.ledger.begin(Begin { seq, person, now, reply, intent }).await?,
         };
         if recorded == Recorded::No {
-            self.desk.started.end(seq);
+            // What nobody had begun lives on with the person that this one was joined with.
+            if self.row.begun {
+                self.closed();
+            }
             return Ok(Some(Paused::GoOn));
         }
         if draining {
@@ -314,7 +318,11 @@ impl Drive {
         if let Some(step) = settled {
             self.land(step);
         }
-        self.desk.started.use_up(self.row.seq, self.elapsed());
+        if held == Held::Closed {
+            self.closed();
+        } else {
+            self.desk.started.use_up(self.row.seq, self.elapsed());
+        }
         Ok(Next::Stop(match held {
             Held::Waiting => Paused::Held,
             Held::Settled | Held::Closed => Paused::GoOn,
@@ -329,18 +337,21 @@ impl Drive {
             _ => return Ok(Next::Stop(Paused::Held)),
         };
         let settle = self.settle.take();
-        let settled = settle.as_ref().map(|settle| settle.step);
         let finish = Finish { seq: self.row.seq, now: self.now(), settle, ending };
         let finished = self.desk.ledger.finish(finish).await?;
-        if let Some(step) = settled {
-            self.land(step);
-        }
-        self.desk.started.end(self.row.seq);
+        self.closed();
         // What had ended before was told before.
         if !finished.repeated {
             self.tell(&finished);
         }
         Ok(Next::Stop(Paused::GoOn))
+    }
+
+    /// Nothing more will come of this row: whatever was kept for it in memory goes.
+    fn closed(&self) {
+        self.desk.openai.land_row(self.row.seq);
+        self.desk.whatsapp.land_row(self.row.seq);
+        self.desk.started.end(self.row.seq);
     }
 
     /// The result of a step is in the ledger; its client need not keep it any longer.
@@ -383,6 +394,13 @@ impl Drive {
     /// Time used by this turn, in this process, without its waits.
     fn elapsed(&self) -> Duration {
         self.used + self.begun.elapsed()
+    }
+
+    /// The window closed while the message waited here. One that came too late for it is WhatsApp's to refuse; what
+    /// may have been sent already is settled by its status.
+    fn has_missed_its_window(&self) -> bool {
+        let untried = self.row.next_part == PartState::Fresh;
+        untried && self.row.accepted_at < self.window_end() && self.window_end() <= self.now()
     }
 
     fn window_end(&self) -> Millis {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use actix::{
     Actor, ActorFutureExt, AsyncContext, Context, Handler, Message, ResponseActFuture, Supervised, WrapFuture,
 };
+use actix_rt::time::Instant;
 use parlante_domain::{Address, Fault, Inbound, Item, MessageId, Millis, PersonId, Sender};
 use parlante_ledger::{Accept as AcceptCommand, Accepted, Ledger, LedgerError, Verdict, Wake};
 
@@ -19,6 +20,9 @@ use crate::load::Ticket;
 
 /// How soon the next look follows while a suspect runs alone: everyone else waits for it.
 const ALONE_LOOK: Duration = Duration::from_millis(50);
+/// Longest that everyone waits for suspects. One that kills the process does so at once; many that do not are a slow
+/// provider's doing, and go on beside the others.
+const ALONE_MAX: Duration = Duration::from_secs(60);
 
 pub(super) struct Dedup {
     config: DedupConfig,
@@ -27,6 +31,9 @@ pub(super) struct Dedup {
     hot: HotIds,
     directory: Directory,
     start: Start,
+    /// A look for due rows is under way.
+    looking: bool,
+    started: Instant,
     stats: DedupStats,
 }
 
@@ -59,6 +66,8 @@ impl Dedup {
         Self {
             hot: HotIds::new(config.rules.remember),
             directory: Directory::new(desk.clone(), config.idle),
+            looking: false,
+            started: Instant::now(),
             start: Start::new(config.suspects.clone()),
             ledger: desk.ledger.clone(),
             config,
@@ -136,6 +145,9 @@ impl Dedup {
 
     /// Lets the suspects of the start run alone, then begins with everyone.
     fn start(&mut self, context: &mut Context<Self>) {
+        if self.started.elapsed() > ALONE_MAX {
+            self.start.end();
+        }
         if let Some(suspect) = self.start.suspect(|person| self.directory.is_idle(person)) {
             self.directory.wake(suspect);
         }
@@ -152,18 +164,26 @@ impl Dedup {
         }
         self.directory.passivate();
         self.stats.set_conversations(self.directory.len());
+        // One look at a time: on a large backlog a look takes longer than the pause between two.
+        if self.looking {
+            return;
+        }
         let Some(limit) = self.start.everyone() else { return };
+        self.looking = true;
         let due = self.ledger.due(self.desk.clock.now(), limit);
-        context.spawn(due.into_actor(self).map(|due, dedup, _| match due {
-            Ok(wakes) => {
-                for wake in wakes {
-                    dedup.directory.sweep(wake);
-                }
-                dedup.stats.set_conversations(dedup.directory.len());
-            }
-            Err(LedgerError::Closed) => {}
-            Err(failure) => events::ledger_unavailable(&failure),
+        context.spawn(due.into_actor(self).map(|due, dedup, _| {
+            dedup.looking = false;
+            dedup.look(due);
         }));
+    }
+
+    fn look(&mut self, due: Result<Vec<Wake>, LedgerError>) {
+        match due {
+            Ok(wakes) => wakes.into_iter().for_each(|wake| self.directory.sweep(wake)),
+            Err(LedgerError::Closed) if self.desk.phase.draining() => {}
+            Err(failure) => events::ledger_unavailable(&failure),
+        }
+        self.stats.set_conversations(self.directory.len());
     }
 }
 
@@ -193,6 +213,7 @@ impl Actor for Dedup {
 impl Supervised for Dedup {
     fn restarting(&mut self, _: &mut Self::Context) {
         self.hot.clear();
+        self.looking = false;
     }
 }
 

@@ -127,8 +127,12 @@ impl DedupHandle {
                 events::ledger_unavailable(&failure);
                 Err(NotDurable)
             }
-            // A panic of Dedup or a commit that takes too long: Meta delivers again.
-            Ok(Err(_)) | Err(_) => Err(NotDurable),
+            // A panic of Dedup, which has told of itself: Meta delivers again.
+            Ok(Err(_)) => Err(NotDurable),
+            Err(_) => {
+                events::commit_too_slow();
+                Err(NotDurable)
+            }
         }
     }
 

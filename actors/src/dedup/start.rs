@@ -40,6 +40,12 @@ impl Start {
         suspect
     }
 
+    /// The suspects that are left go on beside everyone else.
+    pub(super) fn end(&mut self) {
+        self.suspects.clear();
+        self.alone = None;
+    }
+
     /// How many people a sweep may wake; `None` while suspects run.
     pub(super) fn everyone(&mut self) -> Option<usize> {
         if self.is_alone() {

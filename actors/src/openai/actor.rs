@@ -6,7 +6,7 @@ use std::sync::Arc;
 use actix::{Actor, Context, Handler, Message, ResponseFuture, Supervised};
 use bytes::Bytes;
 use parlante_domain::turn::ErrorCode;
-use parlante_domain::{Faults, ModelAnswer};
+use parlante_domain::{Faults, ModelAnswer, Seq};
 use parlante_ledger::{Step, Usage};
 use parlante_wire::openai::{self, StreamError};
 
@@ -34,6 +34,11 @@ pub(super) struct Ask {
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(super) struct Land(pub(super) Key);
+
+/// Event: this row is closed.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct LandRow(pub(super) Seq);
 
 /// Makes the calls; shared with the tasks that run them.
 struct Caller {
@@ -73,6 +78,14 @@ impl Handler<Land> for OpenAi {
 
     fn handle(&mut self, land: Land, _: &mut Self::Context) {
         self.flights.land(land.0);
+    }
+}
+
+impl Handler<LandRow> for OpenAi {
+    type Result = ();
+
+    fn handle(&mut self, land: LandRow, _: &mut Self::Context) {
+        self.flights.land_row(land.0);
     }
 }
 

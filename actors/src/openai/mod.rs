@@ -16,7 +16,7 @@ use crate::events::Service;
 use crate::flight::Key;
 use crate::load::Load;
 use crate::supervise::{self, Post};
-use actor::{Ask, Land, OpenAi};
+use actor::{Ask, Land, LandRow, OpenAi};
 
 /// How the model is reached.
 #[derive(Clone)]
@@ -106,7 +106,13 @@ impl OpenAiHandle {
 
     /// The result of this call is in the ledger; it need not be kept.
     pub(crate) fn land(&self, key: Key) {
-        // Full or gone: the result is kept until the row's next call replaces it.
+        // Full or gone: it is forgotten with its row.
         let _ = self.addr.try_send(Land(key));
+    }
+
+    /// The row is closed; nothing need be kept for it.
+    pub(crate) fn land_row(&self, seq: Seq) {
+        // Full or gone: a few bytes stay until the process ends.
+        let _ = self.addr.try_send(LandRow(seq));
     }
 }

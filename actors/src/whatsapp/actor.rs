@@ -7,7 +7,7 @@ use std::sync::Arc;
 use actix::{Actor, Context, Handler, Message, ResponseFuture, Supervised};
 use bytes::Bytes;
 use parlante_domain::turn::ErrorCode;
-use parlante_domain::{Faults, MessageId, PhoneNumberId};
+use parlante_domain::{Faults, MessageId, PhoneNumberId, Seq};
 use parlante_ledger::{Ledger, Step, StepOutcome};
 use parlante_wire::graph;
 
@@ -51,6 +51,11 @@ pub(super) struct Typing {
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(super) struct Land(pub(super) Key);
+
+/// Event: this row is closed.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct LandRow(pub(super) Seq);
 
 /// Makes the calls; shared with the tasks that run them.
 struct Caller {
@@ -126,6 +131,14 @@ impl Handler<Land> for WhatsApp {
 
     fn handle(&mut self, land: Land, _: &mut Self::Context) {
         self.flights.land(land.0);
+    }
+}
+
+impl Handler<LandRow> for WhatsApp {
+    type Result = ();
+
+    fn handle(&mut self, land: LandRow, _: &mut Self::Context) {
+        self.flights.land_row(land.0);
     }
 }
 

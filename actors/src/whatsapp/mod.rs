@@ -19,7 +19,7 @@ use crate::events::Service;
 use crate::flight::Key;
 use crate::load::Load;
 use crate::supervise::{self, Post};
-use actor::{Attach, Land, Send, Typing, WhatsApp};
+use actor::{Attach, Land, LandRow, Send, Typing, WhatsApp};
 
 /// How the Cloud API is reached.
 #[derive(Clone)]
@@ -126,7 +126,13 @@ impl WhatsAppHandle {
 
     /// The result of this call is in the ledger; it need not be kept.
     pub(crate) fn land(&self, key: Key) {
-        // Full or gone: the result is kept until the row's next call replaces it.
+        // Full or gone: it is forgotten with its row.
         let _ = self.addr.try_send(Land(key));
+    }
+
+    /// The row is closed; nothing need be kept for it.
+    pub(crate) fn land_row(&self, seq: Seq) {
+        // Full or gone: a few bytes stay until the process ends.
+        let _ = self.addr.try_send(LandRow(seq));
     }
 }

@@ -75,8 +75,16 @@ const GIVE_UP: [i64; 15] = [
 /// What an answer other than 2xx means for the send. The body's code decides over the status.
 #[must_use]
 pub fn classify(status: u16, body: &[u8], hints: RetryHints) -> Refusal {
-    let provider_code = Fields::from_bytes(body).and_then(|body| body.object("error")?.code("code"));
-    let outcome = provider_code.as_deref().and_then(by_code).unwrap_or_else(|| by_status(status));
+    let body = Fields::from_bytes(body);
+    let error = body.as_ref().and_then(|body| body.object("error"));
+    let code = |key| error.as_ref().and_then(|error| error.code(key));
+    let provider_code = code("code");
+    // A phone number id that does not exist, or that this token may not use: no message can be sent.
+    let no_number = provider_code.as_deref() == Some("100") && code("error_subcode").as_deref() == Some("33");
+    let outcome = match provider_code.as_deref() {
+        _ if no_number => Outcome::Pause,
+        code => code.and_then(by_code).unwrap_or_else(|| by_status(status)),
+    };
     Refusal { outcome, status, provider_code, retry_after: hints.retry_after, stop: hints.stop }
 }
 
@@ -198,6 +206,13 @@ mod tests {
             assert_eq!(outcome(500, code), Outcome::GiveUp, "{code}");
             assert_eq!(outcome(429, code), Outcome::GiveUp, "{code}");
         }
+    }
+
+    #[test]
+    fn a_number_that_the_token_may_not_use_is_the_operators_fault() {
+        let body = |subcode| format!(r#"{{"error":{{"code":100,"error_subcode":{subcode}}}}}"#);
+        let outcome = |subcode| classify(400, body(subcode).as_bytes(), RetryHints::default()).outcome;
+        assert_eq!((outcome(33), outcome(34)), (Outcome::Pause, Outcome::GiveUp));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 mod config_file;
 mod dotenv;
-mod text_file;
+pub(crate) mod text_file;
 mod variables;
 
 use std::collections::BTreeMap;

@@ -11,7 +11,7 @@ const SIZE_MAX: u64 = 1024 * 1024;
 
 /// Why a file was not read, as the rest of a sentence that begins with its name.
 #[derive(Debug, Display, From)]
-pub(super) enum Unreadable {
+pub(crate) enum Unreadable {
     /// The system said no.
     #[display("cannot be read: {_0}")]
     Io(io::Error),
@@ -34,7 +34,7 @@ impl Unreadable {
 }
 
 /// The whole text, without a byte order mark.
-pub(super) fn read(path: &Path) -> Result<String, Unreadable> {
+pub(crate) fn read(path: &Path) -> Result<String, Unreadable> {
     if !fs::metadata(path)?.is_file() {
         return Err(Unreadable::NotAFile);
     }

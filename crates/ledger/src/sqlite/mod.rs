@@ -54,6 +54,7 @@ pub struct Sqlite {
     writer: writer::Writer,
     readers: reader::Readers,
     failed: watch::Receiver<bool>,
+    commits: watch::Receiver<bool>,
 }
 
 impl Sqlite {
@@ -73,11 +74,18 @@ impl Sqlite {
         let own = Identity::load(&connection).map_err(|error| refuse(schema::explain(&error.into())))?;
         let readers = reader::Readers::start(path).map_err(|error| refuse(error.to_string()))?;
         let (failing, failed) = watch::channel(false);
+        let (committing, commits) = watch::channel(true);
         let wal = place::wal_of(path);
-        let writer = writer::Writer::start(connection, lock, wal, faults, failing)
+        let writer = writer::Writer::start(connection, lock, wal, faults, failing, committing)
             .map_err(|error| refuse(format!("cannot start the writer thread: {error}")))?;
         let (serving, backups) = (Arc::default(), Backups::of(path));
-        Ok(Self { own, serving, backups, writer, readers, failed })
+        Ok(Self { own, serving, backups, writer, readers, failed, commits })
+    }
+
+    /// Whether the last commit went well: false on a full disk, until a commit goes through again.
+    #[must_use]
+    pub fn commits(&self) -> watch::Receiver<bool> {
+        self.commits.clone()
     }
 
     /// Turns true when a commit failed in a way after which the file cannot be trusted; the process must end.

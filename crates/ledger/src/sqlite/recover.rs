@@ -55,8 +55,9 @@ pub(super) fn give_back(db: &Connection) -> Sql<()> {
 /// What the model was asked is asked again; what was sent is looked for among the statuses first. So is a send
 /// that was unknown before: nobody has listened for its status since the last process ended.
 ///
-/// However often the process dies over a send, that counts as one unknown: deaths have a limit of their own, and a
-/// message is not given up because the server was killed twice.
+/// However often the process dies over a send, and nothing else, that counts as one unknown: deaths have a limit of
+/// their own, and a message is not given up because the server was killed twice. A death over the resend of a send
+/// that became unknown by itself is the second unknown, and the last.
 fn reconcile(db: &Connection, recover: Recover) -> Sql<u64> {
     let asked = db.execute(
         "UPDATE step SET state = 'postponed', settled_at = ?1 WHERE state = 'intended' AND step = 'complete'
@@ -64,7 +65,8 @@ fn reconcile(db: &Connection, recover: Recover) -> Sql<u64> {
         params![recover.now.0],
     )?;
     let sent = db.execute(
-        "UPDATE step SET state = 'unknown', unknowns = max(unknowns, 1), settled_at = ?1
+        "UPDATE step SET state = 'unknown', code = 'crash', settled_at = ?1,
+           unknowns = CASE WHEN unknowns = 1 AND code = 'crash' THEN 1 ELSE unknowns + 1 END
          WHERE state = 'intended' AND step = 'send' AND seq IN (SELECT seq FROM message WHERE state = 'open')",
         params![recover.now.0],
     )?;

@@ -30,7 +30,9 @@ fn bench(prepare: impl FnOnce(&Connection)) -> Bench {
     prepare(&db);
     let (failing, failed) = watch::channel(false);
     let lock = lock(Path::new(&path)).unwrap();
-    let writer = Writer::start(db, lock, wal_of(&path), Arc::new(NoFaults), failing).unwrap();
+    let writer =
+        Writer::start(db, lock, wal_of(&path), Arc::new(NoFaults), failing, watch::Sender::new(true))
+            .unwrap();
     Bench { writer, failed, _place: place }
 }
 

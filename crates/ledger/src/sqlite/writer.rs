@@ -105,9 +105,10 @@ impl Writer {
         wal: PathBuf,
         faults: Arc<dyn Faults>,
         failing: watch::Sender<bool>,
+        commits: watch::Sender<bool>,
     ) -> std::io::Result<Self> {
         let (queue, inbox) = sync_channel(QUEUE_MAX);
-        let thread = Thread { db, lock, wal, faults, failing };
+        let thread = Thread { db, lock, wal, faults, failing, commits };
         std::thread::Builder::new().name("ledger-writer".into()).spawn(move || thread.run(&inbox))?;
         Ok(Self { queue })
     }
@@ -174,6 +175,8 @@ struct Thread {
     wal: PathBuf,
     faults: Arc<dyn Faults>,
     failing: watch::Sender<bool>,
+    /// Whether the last commit went well.
+    commits: watch::Sender<bool>,
 }
 
 impl Thread {
@@ -216,6 +219,7 @@ impl Thread {
                 let _ = self.db.execute_batch("ROLLBACK");
                 Err(LedgerError::Unavailable { reason: "a command panicked".to_owned() })
             });
+        self.commits.send_replace(committed.is_ok());
         if let Err(LedgerError::Failed { reason }) = &committed {
             tracing::error!(event = "ledger_unavailable", error_code = "failed", reason);
             self.failing.send_replace(true);

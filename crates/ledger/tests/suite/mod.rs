@@ -112,6 +112,7 @@ macro_rules! conformance {
             recovery: a_fresh_row_goes_on,
                 the_model_is_asked_again,
                 a_send_without_its_result_becomes_unknown,
+                a_death_over_the_resend_of_an_unknown_send_is_the_last,
                 the_wait_for_a_status_counts_from_ready,
                 an_unknown_send_waits_anew,
                 a_postponed_part_stays_postponed,

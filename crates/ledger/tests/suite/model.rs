@@ -84,6 +84,8 @@ struct Sent {
     state: PartOf,
     attempts: u32,
     unknowns: u32,
+    /// Nothing but the process's deaths has made it unknown.
+    only_deaths: bool,
     rank: i64,
     /// WhatsApp has given it an id, by its answer or by a status. All sends of a part have the same one here.
     has_id: bool,
@@ -179,6 +181,7 @@ impl Entry {
         if sent.state.is_settled() {
             return;
         }
+        sent.only_deaths = false;
         sent.state = match &settle.outcome {
             StepOutcome::Answered(_) | StepOutcome::Accepted(_) => PartOf::Done,
             StepOutcome::Failed(code) => PartOf::Failed(code.clone()),

@@ -68,6 +68,17 @@ pub(crate) fn a_send_without_its_result_becomes_unknown(world: &mut World) {
     assert_eq!((head.parts_sent, head.next_part), (1, PartState::Fresh));
 }
 
+pub(crate) fn a_death_over_the_resend_of_an_unknown_send_is_the_last(world: &mut World) {
+    let (person, _) = one_message(world);
+    let row = world.send_first_part(person, reply(&["a"]));
+    world.hold(row.seq, RECONCILE, unknown(0));
+    world.later(RECONCILE + SECOND);
+    world.begin(&row, Step::Send(0));
+    world.crash();
+    world.later(RECONCILE + SECOND);
+    assert_eq!((world.head(person).next_part, world.head(person).unknowns), (PartState::Unknown, 2));
+}
+
 pub(crate) fn the_wait_for_a_status_counts_from_ready(world: &mut World) {
     let (person, _) = one_message(world);
     let row = world.send_first_part(person, reply(&["a"]));

@@ -89,7 +89,11 @@ pub(super) fn unscrubbed(db: &Connection) -> Sql<Option<String>> {
 pub(super) async fn scrub(writer: &Writer) -> bool {
     let rewritten = writer.upkeep(|db| {
         let due = unscrubbed(db)?;
-        db.execute_batch("VACUUM")?;
+        // The rewrite goes through a file: in memory it would take as much of it as the ledger is large.
+        db.execute_batch("PRAGMA temp_store = FILE")?;
+        let rewritten = db.execute_batch("VACUUM");
+        db.execute_batch("PRAGMA temp_store = MEMORY")?;
+        rewritten?;
         Ok(due)
     });
     let Ok(due) = rewritten.await else { return false };

@@ -202,7 +202,9 @@ impl Model {
             for (part, sent) in &mut row.sends {
                 if sent.state == PartOf::Intended {
                     sent.state = PartOf::Unknown;
-                    sent.unknowns = sent.unknowns.max(1);
+                    let again = sent.only_deaths && sent.unknowns == 1;
+                    sent.unknowns += u32::from(!again);
+                    sent.only_deaths = true;
                     found.reconciled += 1;
                 }
                 if sent.state == PartOf::Unknown && *part >= row.first_part {
