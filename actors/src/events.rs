@@ -40,6 +40,12 @@ pub(crate) fn stale_message_skipped(id: &MessageId, user_id: &str) {
     warn!(event = "stale_message_skipped", message_id = %id, user_id);
 }
 
+/// Parts of a webhook that change nothing: statuses without a tag of ours, other products, fields that nobody asked
+/// for, and what lies beyond the most that Meta promises to send at once.
+pub(crate) fn items_skipped(count: u32) {
+    info!(event = "items_skipped", count);
+}
+
 pub(crate) fn item_ignored(id: Option<&MessageId>, reason: Noted) {
     info!(event = "item_ignored", message_id = id.map_or("", AsRef::as_ref), reason = %reason);
 }

@@ -57,6 +57,9 @@ impl Handler<Deliver> for Ingress {
         let Ok(batch) = webhook::parse(&deliver.body, self.config.number.as_ref()) else {
             return Box::pin(async { Err(Refused::NotAnObject) });
         };
+        if batch.skipped > 0 {
+            events::items_skipped(batch.skipped);
+        }
         let dedup = self.dedup.clone();
         Box::pin(async move {
             let _ticket = deliver._ticket;

@@ -60,6 +60,7 @@ async fn a_signed_object_that_concerns_us_not_is_answered_200_and_nothing_is_don
     ] {
         assert_eq!(post(&world, body).await, 200, "{why}");
     }
+    server.log.wait_count("items_skipped", 8, |_| true).await;
     nothing_else_was_done(&world, &server).await;
     assert_eq!(world.sandbox.meta.answers_to(&phone), Vec::<String>::new());
 }
