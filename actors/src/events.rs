@@ -71,12 +71,12 @@ pub(crate) fn task_failed(
 ) {
     error!(
         event = "task_failed", message_id = %id, user_id, duration_ms = as_millis(took), remaining_tasks,
-        error_code = %code
+        error_code = %code, provider_code = code.provider()
     );
 }
 
 pub(crate) fn message_dead_lettered(id: &MessageId, user_id: &str, code: &ErrorCode, attempts: u32) {
-    error!(event = "message_dead_lettered", message_id = %id, user_id, error_code = %code, attempts);
+    error!(event = "message_dead_lettered", message_id = %id, user_id, error_code = %code, provider_code = code.provider(), attempts);
 }
 
 /// A message that turned out not to be answered, other than by its own turn.
@@ -90,20 +90,19 @@ pub(crate) struct Attempt<'a> {
     pub(crate) message_id: &'a MessageId,
     pub(crate) attempt: u32,
     pub(crate) code: &'a ErrorCode,
-    pub(crate) provider_code: Option<&'a str>,
 }
 
 pub(crate) fn http_retry(at: &Attempt<'_>, delay: Duration) {
     warn!(
         event = "http_retry", service = %at.service, message_id = %at.message_id, attempt = at.attempt,
-        error_code = %at.code, provider_code = at.provider_code, delay_ms = as_millis(delay)
+        error_code = %at.code, provider_code = at.code.provider(), delay_ms = as_millis(delay)
     );
 }
 
 pub(crate) fn http_failed(at: &Attempt<'_>, took: Duration) {
     error!(
         event = "http_failed", service = %at.service, message_id = %at.message_id, attempt = at.attempt,
-        error_code = %at.code, provider_code = at.provider_code, duration_ms = as_millis(took)
+        error_code = %at.code, provider_code = at.code.provider(), duration_ms = as_millis(took)
     );
 }
 

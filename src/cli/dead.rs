@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Subcommand;
 
 use super::operator::{Office, with_office};
-use super::{Failure, say};
+use super::{Failure, reason, say};
 use crate::operator::shape::DeadMessage;
 
 #[derive(Subcommand)]
@@ -64,7 +64,8 @@ fn heading() -> String {
 
 fn line(message: &DeadMessage) -> String {
     let (ended, attempts) = (message.ended_at.to_string(), message.attempts.to_string());
-    columns(&ended, &message.user_id, &message.kind, &message.reason, &attempts, &message.message_id)
+    let reason = reason::with_provider(&message.reason, message.provider_code.as_deref());
+    columns(&ended, &message.user_id, &message.kind, &reason, &attempts, &message.message_id)
 }
 
 /// The id comes last: it is the longest, and of no fixed length.

@@ -5,6 +5,11 @@ pub(super) fn explained(code: &str) -> String {
     meaning(code).map_or_else(|| code.to_owned(), |meaning| format!("{code} ({meaning})"))
 }
 
+/// The code, and the provider's own beside it.
+pub(super) fn with_provider(code: &str, provider: Option<&str>) -> String {
+    provider.map_or_else(|| code.to_owned(), |provider| format!("{code}/{provider}"))
+}
+
 fn meaning(code: &str) -> Option<&'static str> {
     Some(match code {
         "timeout" => "no answer within one attempt's time",

@@ -150,8 +150,9 @@ fn name(step: &StepLine, parts: u32) -> String {
 }
 
 fn result(step: &StepLine) -> String {
-    let code = step.error_code.as_deref();
-    let because = code.map(|code| format!(": {code}")).unwrap_or_default();
+    let code =
+        step.error_code.as_deref().map(|code| reason::with_provider(code, step.provider_code.as_deref()));
+    let because = code.as_ref().map(|code| format!(": {code}")).unwrap_or_default();
     match step.state {
         Progress::Intended => "under way".to_owned(),
         Progress::Failed => format!("failed{because}"),
@@ -200,6 +201,7 @@ mod tests {
             intended_at: at(from),
             settled_at: to.map(at),
             error_code: None,
+            provider_code: None,
             outbound_id: None,
             status: None,
             usage: None,

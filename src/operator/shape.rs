@@ -103,6 +103,8 @@ pub(crate) struct StepLine {
     pub(crate) settled_at: Option<Time>,
     /// The last failure, also of a step that went well later.
     pub(crate) error_code: Option<String>,
+    /// The provider's own code of that failure, where its answer had one.
+    pub(crate) provider_code: Option<String>,
     /// Meta's id of what was sent.
     pub(crate) outbound_id: Option<String>,
     /// How far it came: `sent`, `delivered`, `read` or `played`; `null` while no status was heard.
@@ -153,6 +155,8 @@ pub(crate) struct DeadMessage {
     pub(crate) ended_at: Time,
     /// Why.
     pub(crate) reason: String,
+    /// The provider's own code, where its answer had one.
+    pub(crate) provider_code: Option<String>,
     /// Attempts made for it, all steps together.
     pub(crate) attempts: u32,
     /// What its steps failed with.
@@ -165,6 +169,7 @@ pub(crate) struct StepError {
     pub(crate) step: String,
     pub(crate) part: Option<u32>,
     pub(crate) error_code: String,
+    pub(crate) provider_code: Option<String>,
 }
 
 /// `POST /admin/replay`: how many messages were opened again.
@@ -275,7 +280,8 @@ impl From<TracedStep> for StepLine {
             unknowns: traced.unknowns,
             intended_at: traced.intended_at.into(),
             settled_at: traced.settled_at.map(Into::into),
-            error_code: traced.code.map(|code| code.to_string()),
+            error_code: traced.code.as_ref().map(ToString::to_string),
+            provider_code: traced.code.as_ref().and_then(|code| code.provider()).map(str::to_owned),
             outbound_id: traced.outbound.map(|id| id.to_string()),
             status: traced.status.map(|status| status.to_string()),
             usage: traced.usage.map(|usage| Tokens {
@@ -290,7 +296,8 @@ impl From<Unanswered> for DeadMessage {
     fn from(message: Unanswered) -> Self {
         let error = |(step, code): (Step, parlante_domain::turn::ErrorCode)| {
             let (step, part) = name(step);
-            StepError { step, part, error_code: code.to_string() }
+            let provider_code = code.provider().map(str::to_owned);
+            StepError { step, part, error_code: code.to_string(), provider_code }
         };
         Self {
             message_id: message.message_id.to_string(),
@@ -299,6 +306,7 @@ impl From<Unanswered> for DeadMessage {
             accepted_at: message.accepted_at.into(),
             ended_at: message.ended_at.into(),
             reason: message.reason.to_string(),
+            provider_code: message.reason.provider().map(str::to_owned),
             attempts: message.attempts,
             errors: message.errors.into_iter().map(error).collect(),
         }

@@ -97,6 +97,7 @@ async fn a_refusal_is_not_repeated_and_ends_in_a_dead_letter() {
     let (phone, id, dead) = written(&world, &server, refusal, "message_dead_lettered").await;
     // One attempt at the model and one at WhatsApp.
     assert_eq!((&dead["error_code"], &dead["attempts"]), (&"400".into(), &2.into()));
+    assert_eq!(dead["provider_code"], "131026");
     goes_on(&world, &server, &phone).await;
     assert_eq!(world.sandbox.meta.answers_to(&phone), greeting(&["e poi?"]));
     assert_eq!(echoes(&world, &phone, "ciao").len(), 1);

@@ -47,7 +47,6 @@ pub(crate) enum Fate {
 pub(crate) struct Trouble {
     pub(crate) fate: Fate,
     pub(crate) code: ErrorCode,
-    pub(crate) provider_code: Option<String>,
     pub(crate) retry_after: Option<Duration>,
     /// The provider says that a further attempt is useless (`x-should-retry: false`).
     pub(crate) stop: bool,
@@ -55,7 +54,7 @@ pub(crate) struct Trouble {
 
 impl Trouble {
     pub(crate) fn new(fate: Fate, code: ErrorCode) -> Self {
-        Self { fate, code, provider_code: None, retry_after: None, stop: false }
+        Self { fate, code, retry_after: None, stop: false }
     }
 
     fn is_final(&self) -> bool {
@@ -75,7 +74,6 @@ impl From<Refusal> for Trouble {
             code: refusal.code(),
             retry_after: refusal.retry_after,
             stop: refusal.stop,
-            provider_code: refusal.provider_code,
         }
     }
 }
@@ -129,13 +127,8 @@ impl Attempts {
                 Ok(value) => return Ended::Done { value, attempts: made },
                 Err(trouble) => trouble,
             };
-            let said = events::Attempt {
-                service: self.service,
-                message_id,
-                attempt: made,
-                code: &trouble.code,
-                provider_code: trouble.provider_code.as_deref(),
-            };
+            let said =
+                events::Attempt { service: self.service, message_id, attempt: made, code: &trouble.code };
             let next =
                 if trouble.is_final() { None } else { self.retry.wait_before(made + 1, trouble.retry_after) };
             let Some(next) = next else {

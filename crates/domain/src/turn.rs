@@ -9,8 +9,10 @@ use derive_more::{Display, Error};
 
 use crate::reply::{CustomerReply, ModelAnswer};
 
-/// What a failure is called in logs and the ledger: an HTTP status, a word of ours, or a provider's code.
+/// What a failure is called in logs and the ledger: an HTTP status, a word of ours, or a provider's code; beside a
+/// status, the provider's own code where its answer had one. Recorded as `400` or `400/131026`, shown as `400`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Display)]
+#[display("{}", self.parts().0)]
 pub struct ErrorCode(Cow<'static, str>);
 
 impl ErrorCode {
@@ -43,10 +45,32 @@ impl ErrorCode {
         Self(Cow::Owned(code.into()))
     }
 
-    /// The word itself.
+    /// The same, with the provider's own code beside it.
+    #[must_use]
+    pub fn with_provider(self, code: Option<&str>) -> Self {
+        match code {
+            Some(code) => Self(Cow::Owned(format!("{self}/{code}"))),
+            None => self,
+        }
+    }
+
+    /// As it is recorded, the provider's own code included.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// The provider's own code, if its answer had one.
+    #[must_use]
+    pub fn provider(&self) -> Option<&str> {
+        self.parts().1
+    }
+
+    fn parts(&self) -> (&str, Option<&str>) {
+        match self.0.split_once('/') {
+            Some((code, provider)) => (code, Some(provider)),
+            None => (&self.0, None),
+        }
     }
 }
 

@@ -52,7 +52,7 @@ pub(crate) fn write_reply(reply: &Reply) -> Result<String, serde_json::Error> {
     serde_json::to_string(&StoredReply::V1 {
         parts: reply.reply.parts().to_vec(),
         words: reply.words.clone(),
-        failed: reply.failed.as_ref().map(ToString::to_string),
+        failed: reply.failed.as_ref().map(|code| code.as_str().to_owned()),
     })
 }
 

@@ -35,10 +35,10 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    /// What the failure is called in logs and in the ledger: the HTTP status.
+    /// What the failure is called in logs and in the ledger: the HTTP status, and the provider's own code beside it.
     #[must_use]
     pub fn code(&self) -> ErrorCode {
-        ErrorCode::status(self.status)
+        ErrorCode::status(self.status).with_provider(self.provider_code.as_deref())
     }
 }
 

@@ -36,7 +36,7 @@ async fn what_got_no_answer_is_listed_by_the_server_and_by_the_file() {
         assert_eq!(listed(&world, &["--refused"]).await, many[10..]);
         let table = tell(&world, &["dead", "list"]).await;
         let row: Vec<&str> = table.lines().nth(1).unwrap().split_whitespace().collect();
-        assert_eq!(row[1..], [&masked(&phone), "text", "400", "2", &dead[0]]);
+        assert_eq!(row[1..], [&masked(&phone), "text", "400/131026", "2", &dead[0]]);
         assert!(!table.contains(&phone), "{table}");
     };
     check().await;

@@ -102,6 +102,17 @@ fn the_table_of_every_legal_step() {
 }
 
 #[test]
+fn a_code_shows_its_status_and_keeps_the_providers_own() {
+    let code = ErrorCode::status(400).with_provider(Some("131026"));
+    assert_eq!(
+        (code.to_string().as_str(), code.provider(), code.as_str()),
+        ("400", Some("131026"), "400/131026")
+    );
+    assert_eq!(ErrorCode::recorded(code.as_str()), code);
+    assert_eq!((ErrorCode::TIMEOUT.to_string().as_str(), ErrorCode::TIMEOUT.provider()), ("timeout", None));
+}
+
+#[test]
 fn an_apology_ends_as_done_with_its_reason() {
     let (turn, _) = Turn::Thinking.step(Event::ModelFailed(ErrorCode::TIMEOUT, apology())).unwrap();
     assert_eq!(word(turn.step(Event::PartAccepted).unwrap()), "done, timeout: Finish");
