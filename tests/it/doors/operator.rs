@@ -1,5 +1,7 @@
 //! `/stats`, `/health`, and whose address is logged.
 
+use std::time::Duration;
+
 use parlante_sandbox::{Fault, Inbound, Route};
 use serde_json::{Value, json};
 
@@ -49,6 +51,36 @@ async fn stats_tell_who_waits_and_what_was_known() {
     let done = stats(&server).await;
     assert_eq!(done["queueStats"], json!({"active_queues": 0, "queues": []}));
     assert_eq!(done["dedupStats"], json!({"keys": 4, "hits": 1, "misses": 4}), "statuses count in neither");
+}
+
+/// Asks until so many conversations are in memory.
+async fn until_active(server: &Process, conversations: u64) {
+    let mut ticks = tokio::time::interval(Duration::from_millis(50));
+    let found = tokio::time::timeout(PATIENCE, async {
+        while stats(server).await["activeConversations"] != conversations {
+            ticks.tick().await;
+        }
+    });
+    assert_eq!(found.await, Ok(()), "{conversations} conversations");
+}
+
+#[actix_rt::test]
+async fn an_idle_conversation_leaves_memory_and_a_busy_one_stays() {
+    let world = World::new().set("CONVERSATION_IDLE_S", "1");
+    let server = world.start().await;
+    let (meta, openai) = (&world.sandbox.meta, &world.sandbox.openai);
+    openai.script().aim("wait", Route::Chat, 1, Fault::Gate("model".into()));
+    let (busy, calm) = ("393247722154", "393247799876");
+    meta.deliver(Inbound::text(busy, "wait"));
+    openai.script().wait_at_gate("model", 1, PATIENCE).await.unwrap();
+    meta.deliver(Inbound::text(calm, "ciao"));
+    meta.wait_answers(calm, 2).await.unwrap();
+    until_active(&server, 1).await;
+    openai.script().open("model");
+    meta.wait_answers(busy, 2).await.unwrap();
+    until_active(&server, 0).await;
+    meta.deliver(Inbound::text(calm, "e poi?"));
+    assert_eq!(meta.wait_answers(calm, 3).await.unwrap()[2], "echo: e poi?", "and comes back");
 }
 
 #[actix_rt::test]
