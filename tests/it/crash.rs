@@ -63,7 +63,7 @@ async fn fifty_kills_under_load_lose_nothing_double_nothing_and_keep_the_order()
     eprintln!(
         "seed {seed}, {KILLS} kills, {written} messages; half done at the kill: {half_done:?}; {verdict:?}"
     );
-    assert!(written > 5 * KILLS && half_done.questions + half_done.sends > KILLS / 10, "that was no load");
+    assert!(written > 5 * KILLS && half_done.questions + half_done.sends > KILLS / 5, "that was no load");
     assert_eq!(verdict, Verdict::default());
 }
 
