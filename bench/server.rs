@@ -82,7 +82,8 @@ async fn check(secrets: web::Data<Secrets>, request: HttpRequest, body: Bytes) -
 
 /// What `parlante serve` does, with one seam replaced.
 fn product(role: Role) -> Result<(), Box<dyn Error>> {
-    let settings = Settings::load(Source::from_process(None))?;
+    let source = Source::from_process(None);
+    let settings = Settings::load(source.clone())?;
     telemetry::start(settings.log.format, &settings.log.filter);
     parlante_actors::supervise::install_panic_hook();
     let probe = Arc::new(Probe { drops_wakes: role == Role::AcceptOnly, commits: AtomicU64::new(0) });
@@ -94,7 +95,7 @@ fn product(role: Role) -> Result<(), Box<dyn Error>> {
         let signals = StopSignals::listen()?;
         let server = Server::bind(settings, seams).await?;
         eprintln!("{}", server.address());
-        server.run(signals.first()).await?;
+        server.run(signals.first(), futures_util::stream::pending(), source).await?;
         eprintln!("{}", probe.commits.load(Ordering::Relaxed));
         Ok(())
     })

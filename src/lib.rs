@@ -11,12 +11,14 @@
 //! - [`server`]: wires the parts together; bind, run, stop.
 //! - [`http`]: every route.
 //! - [`lifecycle`]: the signals that end it.
+//! - `live`: what may be read anew while it runs.
 //! - [`telemetry`]: JSON logs.
 //! - [`real`]: the real clock, randomness and faults.
 
 pub mod cli;
 pub mod http;
 pub mod lifecycle;
+mod live;
 mod operator;
 pub mod persona;
 pub mod real;

@@ -1,7 +1,9 @@
-//! Signals: the first SIGTERM or SIGINT drains, a second ends the process at once.
+//! Signals: the first SIGTERM or SIGINT drains, a second ends the process at once; SIGHUP reads persona and secrets
+//! anew.
 
 use std::io;
 
+use futures_util::{Stream, stream};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// The two signals that ask the process to end.
@@ -34,6 +36,18 @@ impl StopSignals {
             leave_at_once();
         });
     }
+}
+
+/// Gives one for every SIGHUP.
+///
+/// # Errors
+/// If the system refuses to tell us of it.
+pub fn hangups() -> io::Result<impl Stream<Item = ()> + Unpin> {
+    let signal = signal(SignalKind::hangup())?;
+    Ok(Box::pin(stream::unfold(
+        signal,
+        |mut signal| async move { signal.recv().await.map(|()| ((), signal)) },
+    )))
 }
 
 #[expect(

@@ -1,31 +1,38 @@
 //! The server is a value: bind, ask its address, run until it is told to stop. The only place that wires parts.
 
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix_rt::time::Instant;
 use actix_web::dev::ServerHandle;
 use derive_more::{Display, Error, From};
-use parlante_actors::conversation::ConversationConfig;
+use futures_util::{Stream, StreamExt};
+use parlante_actors::call::CallConfig;
+use parlante_actors::conversation::{ConversationConfig, VoicePolicy as Spoken};
 use parlante_actors::dedup::DedupConfig;
+use parlante_actors::elevenlabs::ElevenLabsConfig;
 use parlante_actors::events;
 use parlante_actors::ingress::IngressConfig;
-use parlante_actors::openai::OpenAiConfig;
-use parlante_actors::system::{Actors, Config, Deps};
+use parlante_actors::openai::{Fallback, OpenAiConfig};
+use parlante_actors::system::{Actors, Config, Deps, Live};
 use parlante_actors::whatsapp::WhatsAppConfig;
 use parlante_domain::policy::Retry;
 use parlante_domain::time::as_millis;
 use parlante_domain::{Clock, Faults, Random};
 use parlante_ledger::{AcceptRules, Ledger, LedgerError, OpenError, Recover, Sqlite, Wake};
+use parlante_wire::graph;
 use parlante_wire::signature::Secrets;
+use tokio::sync::watch;
 use tracing::{error, info};
 
-use crate::http::{self, App};
-use crate::persona::{self, PersonaError};
+use crate::http::{self, App, Doors};
+use crate::live::{self, ReloadError};
+use crate::persona::PersonaError;
 use crate::real::{self, SystemClock, SystemRandomness};
 use crate::retention;
-use crate::settings::{Secret, Settings, Warning};
+use crate::settings::{Settings, Source, VoicePolicy, Warning};
 
 /// How often due rows are looked for.
 const SWEEP: Duration = Duration::from_secs(2);
@@ -117,6 +124,8 @@ pub struct Server {
     ledger: Sqlite,
     clock: Arc<dyn Clock>,
     clean: Duration,
+    secrets: watch::Sender<Option<Arc<Secrets>>>,
+    doors: watch::Sender<Arc<Doors>>,
     http: actix_web::dev::Server,
     address: SocketAddr,
 }
@@ -128,7 +137,7 @@ impl Server {
     /// [`StartError`]; nothing is left running.
     pub async fn bind(settings: Settings, seams: Seams) -> Result<Self, StartError> {
         warn_of(&settings);
-        let persona = Arc::new(persona::load(settings.persona.file.as_deref())?);
+        let live = live::live(&settings)?;
         let ledger = Sqlite::open(&settings.ledger.path, seams.faults.clone())?;
         // Before anything is begun: a taken port must not cost a message a try.
         let wanted = SocketAddr::new(settings.server.host, settings.server.port);
@@ -137,26 +146,29 @@ impl Server {
         let suspects = recover(&ledger, &seams).await?;
         let deps = Deps {
             ledger: Arc::new(ledger.clone()),
-            persona,
+            live,
             clock: seams.clock.clone(),
             random: seams.random,
             faults: seams.faults.clone(),
         };
         let actors =
             Actors::start(config(&settings, seams.sweep, suspects), deps).await.ok_or(StartError::Actors)?;
+        let secrets = watch::Sender::new(live::app_secrets(&settings));
+        let doors = watch::Sender::new(Arc::new(Doors::new(&settings)));
         let ingress = IngressConfig {
-            secrets: secrets(&settings),
+            secrets: secrets.subscribe(),
             number: settings.whatsapp.phone_number_id.as_deref().map(Into::into),
             faults: seams.faults,
             restarts: actors.restarts.clone(),
         };
-        let app =
-            App::new(&settings, &actors, Arc::new(ledger.clone()), seams.clock.clone(), ledger.commits());
+        let (commits, clock) = (ledger.commits(), seams.clock.clone());
+        let app = App::new(&settings, &actors, Arc::new(ledger.clone()), clock, commits, doors.subscribe());
         let http = http::serve(listener, app, ingress).map_err(refused)?;
         // Statuses are listened for from here on: only now does the wait for them begin to count.
         ledger.reconcile(seams.clock.now() + settings.whatsapp.reconcile).await?;
         info!(event = "server_started", address = %address, version = env!("CARGO_PKG_VERSION"));
-        Ok(Self { settings, actors, ledger, clock: seams.clock, clean: seams.clean, http, address })
+        let (clock, clean) = (seams.clock, seams.clean);
+        Ok(Self { settings, actors, ledger, clock, clean, secrets, doors, http, address })
     }
 
     /// The address that it listens on.
@@ -165,24 +177,36 @@ impl Server {
         self.address
     }
 
-    /// Serves until `stop` resolves, then drains and ends.
+    /// Serves until `stop` resolves, then drains and ends. Each time that `hangups` gives one, persona and secrets are
+    /// read anew from `source`.
     ///
     /// # Errors
     /// [`RunError`] if it has to end by itself.
-    pub async fn run(self, stop: impl Future<Output = ()>) -> Result<(), RunError> {
+    pub async fn run(
+        self,
+        stop: impl Future<Output = ()>,
+        mut hangups: impl Stream<Item = ()> + Unpin,
+        source: Source,
+    ) -> Result<(), RunError> {
         let handle = self.http.handle();
         let mut failed = self.ledger.failed();
         let (actors, ledger) = (self.actors, self.ledger);
         let keep = retention::of(&self.settings);
         let cleaning = retention::keep(Arc::new(ledger.clone()), self.clock, keep, self.clean);
+        let (mut stop, mut cleaning) = (pin!(stop), pin!(cleaning));
         // A task of its own: dropped with the select, it would have stopped answering before the drain begins.
         let mut http = actix_rt::spawn(self.http);
-        let ended = tokio::select! {
-            () = stop => Ok(()),
-            ended = &mut http => Err(RunError::Http { reason: format!("{ended:?}") }),
-            _ = failed.wait_for(|failed| *failed) => Err(RunError::Ledger),
-            actor = actors.restarts.gave_up() => Err(RunError::GaveUp { actor }),
-            never = cleaning => match never {},
+        let ended = loop {
+            tokio::select! {
+                () = &mut stop => break Ok(()),
+                ended = &mut http => break Err(RunError::Http { reason: format!("{ended:?}") }),
+                _ = failed.wait_for(|failed| *failed) => break Err(RunError::Ledger),
+                actor = actors.restarts.gave_up() => break Err(RunError::GaveUp { actor }),
+                never = &mut cleaning => match never {},
+                Some(()) = hangups.next() => {
+                    reload(source.clone(), &actors, &self.secrets, &self.doors);
+                }
+            }
         };
         match &ended {
             Ok(()) => drain(&actors, &ledger, &handle, self.settings.server.drain).await,
@@ -193,6 +217,29 @@ impl Server {
         }
         actors.stop();
         ended
+    }
+}
+
+/// Reads persona and secrets anew.
+fn reload(
+    source: Source,
+    actors: &Actors,
+    secrets: &watch::Sender<Option<Arc<Secrets>>>,
+    doors: &watch::Sender<Arc<Doors>>,
+) {
+    let read = || -> Result<(Settings, Live), ReloadError> {
+        let settings = Settings::load(source)?;
+        let live = live::live(&settings)?;
+        Ok((settings, live))
+    };
+    match read() {
+        Ok((settings, live)) => {
+            secrets.send_replace(live::app_secrets(&settings));
+            doors.send_replace(Arc::new(Doors::new(&settings)));
+            actors.reload(live);
+            info!(event = "reload_completed");
+        }
+        Err(failure) => error!(event = "reload_failed", error_code = failure.code(), reason = %failure),
     }
 }
 
@@ -235,15 +282,6 @@ fn warn_of(settings: &Settings) {
     }
 }
 
-fn secrets(settings: &Settings) -> Option<Arc<Secrets>> {
-    let secrets = &settings.whatsapp.app_secrets;
-    (!secrets.is_empty()).then(|| Arc::new(Secrets::new(secrets.iter().map(Secret::expose))))
-}
-
-fn token(secret: Option<&Secret>) -> String {
-    secret.map(|secret| secret.expose().to_owned()).unwrap_or_default()
-}
-
 fn config(settings: &Settings, sweep: Duration, suspects: Vec<Wake>) -> Config {
     let Settings { whatsapp, openai, conversation, dedup, .. } = settings;
     Config {
@@ -252,6 +290,8 @@ fn config(settings: &Settings, sweep: Duration, suspects: Vec<Wake>) -> Config {
                 backlog: u32::try_from(conversation.backlog).unwrap_or(u32::MAX),
                 stale_after: conversation.stale,
                 remember: dedup.ttl,
+                is_channel_fault: graph::is_channel_fault,
+                is_media_fault: graph::is_media_fault,
             },
             idle: conversation.idle,
             sweep,
@@ -259,24 +299,63 @@ fn config(settings: &Settings, sweep: Duration, suspects: Vec<Wake>) -> Config {
         },
         conversation: ConversationConfig {
             turn: conversation.turn,
+            hold: conversation.hold,
             reconcile: whatsapp.reconcile,
             ambiguous_send: whatsapp.ambiguous_send,
             history_tokens: openai.history_tokens,
+            voice: match conversation.voice {
+                VoicePolicy::Mirror => Spoken::Mirror,
+                VoicePolicy::Always => Spoken::Always,
+                VoicePolicy::Never => Spoken::Never,
+            },
         },
         openai: OpenAiConfig {
             base_url: openai.base_url.as_str().to_owned(),
-            api_key: token(openai.api_key.as_ref()),
             model: openai.model.clone(),
+            transcription_model: openai.transcription_model.clone(),
             max_answer_tokens: openai.max_answer_tokens,
-            timeout: openai.timeout,
-            retry: Retry { max_attempts: openai.max_attempts, backoff: openai.backoff.clone() },
+            fallback: openai.fallback.as_ref().map(|fallback| Fallback {
+                base_url: fallback.base_url.as_str().to_owned(),
+                model: fallback.model.clone(),
+            }),
+            call: CallConfig {
+                timeout: openai.timeout,
+                retry: Retry { max_attempts: openai.max_attempts, backoff: openai.backoff.clone() },
+                circuit_failures: openai.circuit_failures,
+                circuit_open: openai.circuit_open,
+                probe_every: settings.health.probe,
+            },
         },
         whatsapp: WhatsAppConfig {
             base_url: whatsapp.base_url.as_str().to_owned(),
             api_version: whatsapp.api_version.clone(),
-            access_token: token(whatsapp.access_token.as_ref()),
-            timeout: whatsapp.timeout,
-            retry: Retry { max_attempts: whatsapp.max_attempts, backoff: whatsapp.backoff.clone() },
+            number: whatsapp.phone_number_id.as_deref().map(Into::into),
+            media_hosts: whatsapp.media_hosts.iter().map(|host| host.as_str().to_owned()).collect(),
+            call: CallConfig {
+                timeout: whatsapp.timeout,
+                retry: Retry { max_attempts: whatsapp.max_attempts, backoff: whatsapp.backoff.clone() },
+                circuit_failures: whatsapp.circuit_failures,
+                circuit_open: whatsapp.circuit_open,
+                probe_every: settings.health.probe,
+            },
         },
+        elevenlabs: elevenlabs(settings),
     }
+}
+
+fn elevenlabs(settings: &Settings) -> Option<ElevenLabsConfig> {
+    let elevenlabs = &settings.elevenlabs;
+    elevenlabs.api_key.as_ref()?;
+    Some(ElevenLabsConfig {
+        base_url: elevenlabs.base_url.as_str().to_owned(),
+        voice_id: elevenlabs.voice_id.clone()?,
+        model: elevenlabs.model.clone(),
+        call: CallConfig {
+            timeout: elevenlabs.timeout,
+            retry: Retry { max_attempts: elevenlabs.max_attempts, backoff: elevenlabs.backoff.clone() },
+            circuit_failures: elevenlabs.circuit_failures,
+            circuit_open: elevenlabs.circuit_open,
+            probe_every: settings.health.probe,
+        },
+    })
 }

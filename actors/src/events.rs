@@ -5,18 +5,11 @@ use std::time::Duration;
 
 use parlante_domain::time::as_millis;
 use parlante_domain::turn::ErrorCode;
-use parlante_domain::{Kind, MessageId, Noted};
+use parlante_domain::{Kind, MessageId, Noted, Service};
 use parlante_ledger::{DeadLetter, LedgerError, Recovered};
 use tracing::{error, info, warn};
 
-/// A provider of ours, as it is called in logs, settings and `/stats`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, derive_more::Display)]
-#[display(rename_all = "lowercase")]
-#[expect(missing_docs, reason = "the providers' own names")]
-pub enum Service {
-    WhatsApp,
-    OpenAi,
-}
+use crate::call::circuit::Change;
 
 /// A webhook without a usable signature header.
 pub fn webhook_signature_missing(ip: &str) {
@@ -103,6 +96,30 @@ pub(crate) fn http_failed(at: &Attempt<'_>, took: Duration) {
     error!(
         event = "http_failed", service = %at.service, message_id = %at.message_id, attempt = at.attempt,
         error_code = %at.code, provider_code = at.code.provider(), duration_ms = as_millis(took)
+    );
+}
+
+/// What happened to a provider's circuit.
+pub(crate) fn circuit(service: Service, change: Change) {
+    match change {
+        Change::Opened { failures } => warn!(event = "circuit_opened", service = %service, failures),
+        Change::HalfOpened { failures } => info!(event = "circuit_half_open", service = %service, failures),
+        Change::Closed { failures } => info!(event = "circuit_closed", service = %service, failures),
+    }
+}
+
+pub(crate) fn channel_paused(service: Service, code: &ErrorCode) {
+    error!(event = "channel_paused", service = %service, error_code = %code, provider_code = code.provider());
+}
+
+pub(crate) fn channel_resumed(service: Service, code: &ErrorCode) {
+    info!(event = "channel_resumed", service = %service, error_code = %code, provider_code = code.provider());
+}
+
+pub(crate) fn voice_fallback_to_text(id: &MessageId, user_id: &str, code: &ErrorCode) {
+    warn!(
+        event = "voice_fallback_to_text", message_id = %id, user_id, error_code = %code,
+        provider_code = code.provider()
     );
 }
 

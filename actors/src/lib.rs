@@ -3,9 +3,9 @@
 //! - [`ingress`]: one per web worker; checks the signature on the raw bytes and takes the body apart.
 //! - [`dedup`]: one; asks the ledger, and owns the directory of conversations, so it routes.
 //! - [`conversation`]: one per active person; strictly one message at a time.
-//! - [`openai`], [`whatsapp`]: one each; own timeout, attempts and back-off of their provider.
+//! - [`openai`], [`elevenlabs`], [`whatsapp`]: one each; own timeout, attempts and back-off of their provider.
 //! - [`supervise`]: keeps every one of them alive through a panic, with a budget and a log line.
-//! - [`call`]: one attempt over HTTP, and the loop of attempts, for both clients.
+//! - [`call`]: what the clients share: the gate before a provider, one attempt over HTTP, the loop of attempts.
 //! - [`system`]: starts them on the core arbiter and ends them in order.
 //! - [`events`]: every log event with its level and fields, once.
 //!
@@ -15,6 +15,7 @@
 pub mod call;
 pub mod conversation;
 pub mod dedup;
+pub mod elevenlabs;
 pub mod events;
 mod flight;
 pub mod ingress;

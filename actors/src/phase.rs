@@ -29,6 +29,12 @@ impl PhaseWatch {
         *self.0.borrow() == Phase::Draining
     }
 
+    /// Resolves when the server drains.
+    pub async fn drain(&self) {
+        // An ended sender is an ended server.
+        let _ = self.0.clone().wait_for(|phase| *phase == Phase::Draining).await;
+    }
+
     /// Sleeps for `wait`; false if the drain began before it was over.
     pub async fn sleep(&self, wait: std::time::Duration) -> bool {
         let mut phase = self.0.clone();

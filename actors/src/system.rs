@@ -9,13 +9,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_rt::{Arbiter, ArbiterHandle};
-use parlante_domain::{Clock, Faults, Persona, Random};
+use parlante_domain::{Clock, Faults, Persona, Random, Service};
 use parlante_ledger::Ledger;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{Semaphore, oneshot, watch};
 
-use crate::call::{Shared, http};
-use crate::conversation::{ConversationConfig, Desk, Working};
+use crate::call::stats::ChannelStats;
+use crate::call::{Credentials, Shared, http};
+use crate::conversation::{ConversationConfig, Desk, SOUNDS_MAX, Working};
 use crate::dedup::{DedupConfig, DedupHandle};
+use crate::elevenlabs::{ElevenLabsConfig, ElevenLabsHandle};
 use crate::openai::{OpenAiConfig, OpenAiHandle};
 use crate::phase::{Phase, PhaseWatch};
 use crate::supervise::Restarts;
@@ -31,6 +33,8 @@ pub struct Config {
     pub openai: OpenAiConfig,
     /// The Cloud API.
     pub whatsapp: WhatsAppConfig,
+    /// The voice; `None`: answers are text only.
+    pub elevenlabs: Option<ElevenLabsConfig>,
 }
 
 /// What the actors are handed: everything that a test may want to replace.
@@ -38,14 +42,23 @@ pub struct Config {
 pub struct Deps {
     /// Keeps the rows.
     pub ledger: Arc<dyn Ledger>,
-    /// Who speaks.
-    pub persona: Arc<Persona>,
+    /// Who speaks, and what the providers know us by; both may change while it runs.
+    pub live: Live,
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// Jitter.
     pub random: Arc<dyn Random>,
     /// Faults for tests.
     pub faults: Arc<dyn Faults>,
+}
+
+/// What may be read anew while the system runs.
+#[derive(Clone)]
+pub struct Live {
+    /// Who speaks.
+    pub persona: Arc<Persona>,
+    /// What the providers know us by.
+    pub credentials: Arc<Credentials>,
 }
 
 /// The running actor system.
@@ -56,7 +69,11 @@ pub struct Actors {
     pub restarts: Restarts,
     /// Running or draining.
     pub phase: PhaseWatch,
+    /// The providers, as `/stats` and `/health` tell of them.
+    pub channels: Vec<ChannelStats>,
     working: Working,
+    persona: watch::Sender<Arc<Persona>>,
+    credentials: watch::Sender<Arc<Credentials>>,
     switch: watch::Sender<Phase>,
     core: ArbiterHandle,
 }
@@ -68,33 +85,65 @@ impl Actors {
         let (restarts, working) = (Restarts::default(), Working::default());
         let core = Arbiter::new().handle();
         let (started, dedup) = oneshot::channel();
+        let persona = watch::Sender::new(deps.live.persona);
+        let credentials = watch::Sender::new(deps.live.credentials);
+        let channels = Service::ALL.map(|service| {
+            ChannelStats::new(service, service != Service::ElevenLabs || config.elevenlabs.is_some())
+        });
         let shared = Shared {
             ledger: deps.ledger.clone(),
+            clock: deps.clock.clone(),
             random: deps.random.clone(),
             faults: deps.faults.clone(),
             restarts: restarts.clone(),
             phase: phase.clone(),
             tls: http::tls(),
+            news: watch::Sender::new(()),
+            credentials: credentials.subscribe(),
         };
-        let at_work = working.clone();
+        let (at_work, speaks, [whatsapp, openai, elevenlabs]) =
+            (working.clone(), persona.subscribe(), channels.clone());
         core.spawn_fn(move || {
             let desk = Desk {
-                openai: OpenAiHandle::start(config.openai, &shared),
-                whatsapp: WhatsAppHandle::start(config.whatsapp, &shared),
+                openai: OpenAiHandle::start(config.openai, openai, &shared),
+                whatsapp: WhatsAppHandle::start(config.whatsapp, whatsapp, &shared),
+                elevenlabs: config
+                    .elevenlabs
+                    .map(|config| ElevenLabsHandle::start(config, elevenlabs, &shared)),
                 config: Rc::new(config.conversation),
                 ledger: deps.ledger,
                 clock: deps.clock,
                 faults: deps.faults,
-                persona: deps.persona,
+                persona: speaks,
                 phase: shared.phase,
                 restarts: shared.restarts,
                 working: at_work,
                 started: Default::default(),
+                sounds: Rc::new(Semaphore::new(SOUNDS_MAX)),
+                news: shared.news.subscribe(),
             };
             // Nobody waits for it only if the caller is gone.
             let _ = started.send(DedupHandle::start(config.dedup, desk));
         });
-        Some(Self { dedup: dedup.await.ok()?, restarts, phase, working, switch, core })
+        let dedup = dedup.await.ok()?;
+        Some(Self {
+            dedup,
+            restarts,
+            phase,
+            channels: channels.into(),
+            working,
+            persona,
+            credentials,
+            switch,
+            core,
+        })
+    }
+
+    /// Takes another persona and other keys; whatever is paused for the old ones is probed at once.
+    pub fn reload(&self, live: Live) {
+        self.persona.send_replace(live.persona);
+        self.credentials.send_replace(live.credentials);
+        self.dedup.look_again();
     }
 
     /// Messages in progress now.

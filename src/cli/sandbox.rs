@@ -1,4 +1,4 @@
-//! `parlante sandbox`: the server with stand-ins of Meta and OpenAI, and a phone page.
+//! `parlante sandbox`: the server with stand-ins of Meta, OpenAI and ElevenLabs, and a phone page.
 //!
 //! The stand-ins live in this process; the server is a child of it, so that "kill the server now" is a real `kill -9`
 //! and the stand-ins are there when it comes back. The server lives in `data/sandbox/`, where a `.env` leads it to the
@@ -45,12 +45,14 @@ pub(super) struct Arguments {
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Real {
     Openai,
+    Elevenlabs,
 }
 
 impl Real {
     fn section(self) -> &'static str {
         match self {
             Self::Openai => "OPENAI",
+            Self::Elevenlabs => "ELEVENLABS",
         }
     }
 }
@@ -73,7 +75,8 @@ fn prepare(sandbox: &Sandbox, arguments: &Arguments) -> Result<PathBuf, Failure>
     let home = PathBuf::from(HOME);
     let failed = |error| Failure::failed(format!("cannot write {HOME}/.env: {error}"));
     fs::create_dir_all(&home).map_err(failed)?;
-    let (meta, openai) = (sandbox.meta.options(), sandbox.openai.options());
+    let (meta, openai, elevenlabs) =
+        (sandbox.meta.options(), sandbox.openai.options(), sandbox.elevenlabs.options());
     let mut lines = vec![
         "# Written anew by every `parlante sandbox`.".to_owned(),
         format!("PORT={}", arguments.port),
@@ -85,12 +88,18 @@ fn prepare(sandbox: &Sandbox, arguments: &Arguments) -> Result<PathBuf, Failure>
         format!("WHATSAPP_PHONE_NUMBER_ID={}", meta.phone_number_id),
         format!("WHATSAPP_BUSINESS_ACCOUNT_ID={}", meta.business_account_id),
         format!("WHATSAPP_BASE_URL={}", sandbox.meta.base_url()),
-        // A person at the page does not wait half a minute for a message that was cut off.
+        // A person at the page does not wait half a minute for a message that was cut off, or for a mended fault.
         "WHATSAPP_RECONCILE_MS=4000".to_owned(),
+        "HEALTH_PROBE_S=3".to_owned(),
     ];
     if !arguments.real.contains(&Real::Openai) {
         lines.push(format!("OPENAI_API_KEY={}", openai.api_key));
         lines.push(format!("OPENAI_BASE_URL={}", sandbox.openai.base_url()));
+    }
+    if !arguments.real.contains(&Real::Elevenlabs) {
+        lines.push(format!("ELEVENLABS_API_KEY={}", elevenlabs.api_key));
+        lines.push(format!("ELEVENLABS_VOICE_ID={}", elevenlabs.voices.first().map_or("", String::as_str)));
+        lines.push(format!("ELEVENLABS_BASE_URL={}", sandbox.elevenlabs.base_url()));
     }
     let file = home.join(".env");
     fs::write(&file, lines.join("\n") + "\n").map_err(failed)?;

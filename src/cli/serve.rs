@@ -2,19 +2,22 @@
 
 use std::path::PathBuf;
 
-use super::{Failure, settings};
-use crate::lifecycle::StopSignals;
+use super::Failure;
+use crate::lifecycle::{self, StopSignals};
 use crate::server::{RunError, Seams, Server, StartError};
+use crate::settings::{Settings, Source};
 use crate::telemetry;
 
 pub(super) fn run(config: Option<PathBuf>) -> Result<(), Failure> {
-    let settings = settings(config)?;
+    let source = Source::from_process(config);
+    let settings = Settings::load(source.clone()).map_err(Failure::wrong)?;
     telemetry::start(settings.log.format, &settings.log.filter);
     parlante_actors::supervise::install_panic_hook();
     actix_rt::System::new().block_on(async move {
         let signals = StopSignals::listen().map_err(Failure::failed)?;
+        let hangups = lifecycle::hangups().map_err(Failure::failed)?;
         let server = Server::bind(settings, Seams::default()).await.map_err(not_started)?;
-        server.run(signals.first()).await.map_err(ended)
+        server.run(signals.first(), hangups, source).await.map_err(ended)
     })
 }
 

@@ -88,7 +88,7 @@ async fn operators_only(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
-    let Err(status) = app.guard.admit(request.request()) else {
+    let Err(status) = app.doors().guard.admit(request.request()) else {
         return next.call(request).await.map(ServiceResponse::map_into_boxed_body);
     };
     let mend = if status == StatusCode::UNAUTHORIZED {

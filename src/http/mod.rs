@@ -23,6 +23,7 @@ use std::time::Duration;
 
 use actix_rt::time::Instant;
 use actix_web::{App as WebApp, HttpServer, web};
+use parlante_actors::call::stats::ChannelStats;
 use parlante_actors::dedup::DedupHandle;
 use parlante_actors::ingress::{IngressConfig, IngressHandle};
 use parlante_actors::phase::PhaseWatch;
@@ -47,6 +48,26 @@ const CONNECTIONS_MAX: usize = 4096;
 /// A client has this long to send its head: Meta needs milliseconds.
 const HEAD_MAX: Duration = Duration::from_secs(5);
 
+/// Who is let in; may change while the server runs.
+pub struct Doors {
+    /// Webhooks without a usable signature header are refused.
+    pub(crate) verified: bool,
+    pub(crate) verify_token: Option<Password>,
+    pub(crate) guard: Guard,
+}
+
+impl Doors {
+    /// Takes the secrets from the settings.
+    #[must_use]
+    pub fn new(settings: &Settings) -> Self {
+        Self {
+            verified: !settings.whatsapp.app_secrets.is_empty(),
+            verify_token: settings.whatsapp.verify_token.as_ref().map(Secret::expose).map(Password::new),
+            guard: Guard::new(settings.admin.token.as_ref().map(Secret::expose)),
+        }
+    }
+}
+
 /// What handlers may reach.
 pub struct App {
     pub(crate) dedup: DedupHandle,
@@ -55,10 +76,9 @@ pub struct App {
     pub(crate) ledger: Arc<dyn Ledger>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) ledger_commits: watch::Receiver<bool>,
+    pub(crate) channels: Vec<ChannelStats>,
     pub(crate) bodies: Arc<Semaphore>,
-    pub(crate) verified: bool,
-    pub(crate) verify_token: Option<Password>,
-    pub(crate) guard: Guard,
+    doors: watch::Receiver<Arc<Doors>>,
     pub(crate) trusted_proxies: Vec<Network>,
     pub(crate) started: Instant,
 }
@@ -72,6 +92,7 @@ impl App {
         ledger: Arc<dyn Ledger>,
         clock: Arc<dyn Clock>,
         ledger_commits: watch::Receiver<bool>,
+        doors: watch::Receiver<Arc<Doors>>,
     ) -> Self {
         Self {
             dedup: actors.dedup.clone(),
@@ -80,13 +101,16 @@ impl App {
             ledger,
             clock,
             ledger_commits,
+            channels: actors.channels.clone(),
             bodies: Arc::new(Semaphore::new(BODIES_MAX)),
-            verified: !settings.whatsapp.app_secrets.is_empty(),
-            verify_token: settings.whatsapp.verify_token.as_ref().map(Secret::expose).map(Password::new),
-            guard: Guard::new(settings.admin.token.as_ref().map(Secret::expose)),
+            doors,
             trusted_proxies: settings.server.trusted_proxies.clone(),
             started: Instant::now(),
         }
+    }
+
+    pub(crate) fn doors(&self) -> Arc<Doors> {
+        self.doors.borrow().clone()
     }
 
     /// Webhooks are taken. A ledger that does not commit is found out by trying, so they are taken then too, and

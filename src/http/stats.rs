@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use actix_web::{HttpRequest, HttpResponse, web};
+use parlante_actors::call::stats::{ChannelStats, Count};
 use parlante_actors::events;
 use parlante_ledger::{Counts, Queue};
 use serde::Serialize;
@@ -16,6 +17,7 @@ struct Stats {
     dedup_stats: DedupStats,
     queue_stats: QueueStats,
     supervisor: Supervisor,
+    providers: BTreeMap<String, Provider>,
     dead_letters: u64,
     refused: u64,
     uptime_seconds: u64,
@@ -48,8 +50,35 @@ struct Supervisor {
     by_actor: BTreeMap<&'static str, u64>,
 }
 
+#[derive(Serialize)]
+struct Provider {
+    circuit: String,
+    paused: bool,
+    attempts: u64,
+    retries: u64,
+    timeouts: u64,
+    failures: u64,
+    unknown_codes: u64,
+}
+
+impl Provider {
+    fn of(stats: &ChannelStats) -> (String, Self) {
+        let channel = stats.channel();
+        let provider = Self {
+            circuit: channel.circuit.to_string(),
+            paused: channel.paused.is_some(),
+            attempts: stats.count(Count::Attempts),
+            retries: stats.count(Count::Retries),
+            timeouts: stats.count(Count::Timeouts),
+            failures: stats.count(Count::Failures),
+            unknown_codes: stats.count(Count::UnknownCodes),
+        };
+        (stats.service().to_string(), provider)
+    }
+}
+
 pub(super) async fn stats(app: web::Data<App>, request: HttpRequest) -> HttpResponse {
-    if let Err(status) = app.guard.admit(&request) {
+    if let Err(status) = app.doors().guard.admit(&request) {
         return HttpResponse::build(status).finish();
     }
     match app.ledger.counts().await {
@@ -72,6 +101,7 @@ fn gather(app: &App, counts: Counts) -> Stats {
             queues: counts.queues.into_iter().map(line).collect(),
         },
         supervisor: Supervisor { restarts: by_actor.values().sum(), by_actor },
+        providers: app.channels.iter().map(Provider::of).collect(),
         dead_letters: counts.dead,
         refused: counts.refused,
         uptime_seconds: app.started.elapsed().as_secs(),

@@ -31,6 +31,7 @@ pub(super) async fn handshake(
     }
     let given = |key: &str| query.get(key).map(String::as_str);
     let is_ours = app
+        .doors()
         .verify_token
         .as_ref()
         .zip(given("hub.verify_token"))
@@ -56,7 +57,7 @@ pub(super) async fn deliver(
     }
     let ip = peer::ip(&request, &app.trusted_proxies);
     let signature = signature(&request);
-    if app.verified && signature.is_none() {
+    if app.doors().verified && signature.is_none() {
         events::webhook_signature_missing(&ip);
         return HttpResponse::Unauthorized().finish();
     }

@@ -264,7 +264,10 @@ impl From<StepState> for Progress {
 /// A step's name and the part that it is of, from 1.
 fn name(step: Step) -> (String, Option<u32>) {
     match step {
+        Step::Transcribe => ("transcribe".to_owned(), None),
         Step::Complete => ("complete".to_owned(), None),
+        Step::Speak => ("speak".to_owned(), None),
+        Step::Upload => ("upload".to_owned(), None),
         Step::Send(part) => ("send".to_owned(), Some(part.saturating_add(1))),
     }
 }

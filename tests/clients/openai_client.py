@@ -1,12 +1,17 @@
 """OpenAI's official client, unchanged, against the stand-in of OpenAI.
 
 It reads OPENAI_BASE_URL and OPENAI_API_KEY by itself. The test that runs this script (tests/it/clients.rs) lets
-the stand-in refuse by words in the message. Prints one line for each thing that it has checked.
+the stand-in refuse by words in the message, and gives voice notes: in NOTE is said what SAID says, in UNLUCKY_NOTE
+something that meets a refusal. Prints one line for each thing that it has checked.
 """
+
+import os
+import pathlib
 
 import openai
 
 MODEL = "gpt-5.4-mini"
+HEARING_MODEL = "gpt-4o-mini-transcribe"
 
 # Without the client's own retries, so that an error is seen at once.
 client = openai.OpenAI(max_retries=0)
@@ -77,3 +82,41 @@ assert overloaded.status_code == 503, overloaded
 patient = ask("refuse: hiccup", using=openai.OpenAI(max_retries=1))
 assert patient.choices[0].message.content == "echo: refuse: hiccup", patient
 print("checked: InternalServerError, and the client's own retry")
+
+note = pathlib.Path(os.environ["NOTE"]).read_bytes()
+
+
+def hear(name, sound=note, using=client, model=HEARING_MODEL, **options):
+    return using.audio.transcriptions.create(model=model, file=(name, sound, "audio/ogg"), **options)
+
+
+def deafness(error, *arguments, **options):
+    """The error of this class that a transcription leads to."""
+    try:
+        hear(*arguments, **options)
+    except error as refused:
+        assert type(refused) is error, type(refused)
+        return refused
+    raise AssertionError(f"{arguments!r} was not refused")
+
+
+heard = hear("voice.ogg", language="it")
+assert heard.text == os.environ["SAID"], heard
+assert heard.usage.type == "tokens" and heard.usage.total_tokens > 0, heard
+plain = hear("voice.ogg", model="whisper-1", response_format="text")
+assert plain.strip() == os.environ["SAID"], plain
+print("checked: a transcription, word for word")
+
+for name in ("voice.opus", "voice.oga"):
+    misnamed = deafness(openai.BadRequestError, name)
+    assert (misnamed.code, misnamed.param) == ("unsupported_value", "file"), misnamed
+denied = deafness(openai.AuthenticationError, "voice.ogg", using=stranger)
+assert denied.code == "invalid_api_key", denied
+unknown = deafness(openai.NotFoundError, "voice.ogg", model="ears-of-tomorrow")
+assert unknown.code == "model_not_found", unknown
+unlucky = pathlib.Path(os.environ["UNLUCKY_NOTE"]).read_bytes()
+broke = deafness(openai.RateLimitError, "voice.ogg", unlucky)
+assert broke.code == "insufficient_quota", broke
+large = deafness(openai.APIStatusError, "voice.mp3", bytes(26_214_401))
+assert large.status_code == 413, large
+print("checked: refused transcriptions: name, key, model, quota, size")

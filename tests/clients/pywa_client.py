@@ -89,6 +89,14 @@ def next_update(kind):
     return update
 
 
+def next_update_of(kind, is_wanted):
+    """The next update of this kind that is wanted; what comes before it is of no interest."""
+    while True:
+        update = updates.get(timeout=PATIENCE_S)
+        if isinstance(update, kind) and is_wanted(update):
+            return update
+
+
 def refusal(error, act):
     """The error of this class that `act` leads to."""
     try:
@@ -137,3 +145,15 @@ stranger = client("a-token-of-somebody-else")
 denied = refusal(errors.ExpiredAccessToken, lambda: stranger.send_text(to=PERSON, text="ciao"))
 assert (denied.code, denied.type) == (190, "OAuthException"), denied
 print("checked: errors in pywa's own classes")
+
+message = next_update_of(types.Message, lambda message: message.type is types.MessageType.AUDIO)
+assert message.audio.voice, message.audio
+note = message.audio.get_bytes()
+assert note.startswith(b"OggS"), note[:40]
+assert int(whatsapp.get_media_url(message.audio.id).file_size) == len(note)
+print("checked: a voice note that a person sends, looked up and downloaded")
+
+sent = whatsapp.send_voice(to=PERSON, voice=note, mime_type="audio/ogg; codecs=opus", tracker="part-2")
+played = next_update_of(types.MessageStatus, lambda status: status.status is types.MessageStatusType.PLAYED)
+assert (played.id, played.tracker) == (sent.id, "part-2"), played
+print("checked: a voice note that is uploaded, sent and played")

@@ -202,7 +202,11 @@ fn failures() -> Vec<(usize, Fault)> {
 
 #[actix_rt::test]
 async fn no_error_word_ever_reaches_a_person() {
-    let world = World::new().set("OPENAI_TIMEOUT_MS", "2000").set("WHATSAPP_RECONCILE_MS", "50");
+    // So many failures in a row would open the circuit, and each is to be met by itself.
+    let world = World::new()
+        .set("OPENAI_TIMEOUT_MS", "2000")
+        .set("WHATSAPP_RECONCILE_MS", "50")
+        .set("OPENAI_CIRCUIT_FAILURES", "1000");
     let (meta, openai) = (&world.sandbox.meta, &world.sandbox.openai);
     let server = world.start().await;
     let mut people = Vec::new();

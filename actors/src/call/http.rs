@@ -15,8 +15,8 @@ use futures_util::StreamExt;
 use parlante_domain::turn::ErrorCode;
 use parlante_wire::outcome::{RetryHints, retry_hints};
 
-/// Connections to one provider, over all its hosts. A conversation makes one call at a time, so this is the number
-/// of people served at the same moment; the rest wait within their attempt's deadline.
+/// Connections to one provider, over all its hosts. More than any gate lets in at once, so that nobody waits here
+/// within an attempt's deadline: whoever has to wait waits at the gate.
 const CONNECTIONS_MAX: usize = 1024;
 /// Longest wait for a connection. Kept under the attempt's own deadline, so that "could not connect" (surely not
 /// sent) stays apart from "no answer" (perhaps sent).
@@ -33,8 +33,10 @@ pub(crate) enum Broken {
     Lost,
     /// Neither head nor body within the attempt's deadline: perhaps sent.
     Timeout,
-    /// A head came, but the body is cut or larger than its bound.
+    /// A head came, but the body is cut.
     Truncated,
+    /// A head came, but the body is larger than its bound.
+    TooLarge,
 }
 
 impl Broken {
@@ -42,7 +44,7 @@ impl Broken {
         match self {
             Self::Unsent | Self::Lost => ErrorCode::NETWORK,
             Self::Timeout => ErrorCode::TIMEOUT,
-            Self::Truncated => ErrorCode::TRUNCATED,
+            Self::Truncated | Self::TooLarge => ErrorCode::TRUNCATED,
         }
     }
 }
@@ -58,6 +60,8 @@ pub(crate) struct Http {
 pub(crate) struct Response {
     pub(crate) status: u16,
     pub(crate) hints: RetryHints,
+    /// Where a redirect leads. None is followed here.
+    pub(crate) location: Option<String>,
     length: Option<usize>,
     received: usize,
     body: awc::ClientResponse,
@@ -86,22 +90,60 @@ impl Http {
         actix_rt::time::timeout(self.timeout, attempt).await.unwrap_or_else(|_| Err(Broken::Timeout.into()))
     }
 
-    /// Posts JSON with a bearer token and waits for the head of the answer.
-    pub(crate) async fn post(&self, url: &str, token: &str, body: Bytes) -> Result<Response, Broken> {
-        let request = self
-            .client
-            .post(url)
-            .insert_header((header::CONTENT_TYPE, "application/json"))
-            .insert_header((header::AUTHORIZATION, format!("Bearer {token}")));
-        let body = request.send_body(body).await.map_err(|error| broken(&error))?;
-        Ok(Response {
-            status: body.status().as_u16(),
-            hints: hints(body.headers()),
-            length: length(body.headers()),
-            received: 0,
-            body,
-        })
+    /// Posts a body and waits for the head of the answer.
+    pub(crate) async fn post(
+        &self,
+        url: &str,
+        auth: &Auth,
+        content_type: &str,
+        body: Bytes,
+    ) -> Result<Response, Broken> {
+        let request = self.client.post(url).insert_header((header::CONTENT_TYPE, content_type));
+        read(auth.sign(request).send_body(body).await)
     }
+
+    /// Posts JSON.
+    pub(crate) async fn post_json(&self, url: &str, auth: &Auth, body: Bytes) -> Result<Response, Broken> {
+        self.post(url, auth, "application/json", body).await
+    }
+
+    /// Asks, and waits for the head of the answer.
+    pub(crate) async fn get(&self, url: &str, auth: &Auth) -> Result<Response, Broken> {
+        read(auth.sign(self.client.get(url)).send().await)
+    }
+}
+
+/// How a request proves who sends it.
+pub(crate) enum Auth {
+    /// `Authorization: Bearer …`
+    Bearer(String),
+    /// `xi-api-key: …`
+    ElevenLabs(String),
+}
+
+impl Auth {
+    fn sign(&self, request: awc::ClientRequest) -> awc::ClientRequest {
+        match self {
+            Self::Bearer(token) => request.insert_header((header::AUTHORIZATION, format!("Bearer {token}"))),
+            Self::ElevenLabs(key) => request.insert_header(("xi-api-key", key.as_str())),
+        }
+    }
+}
+
+fn read(answer: Result<awc::ClientResponse, SendRequestError>) -> Result<Response, Broken> {
+    let body = answer.map_err(|error| broken(&error))?;
+    Ok(Response {
+        status: body.status().as_u16(),
+        hints: hints(body.headers()),
+        location: body
+            .headers()
+            .get(header::LOCATION)
+            .and_then(|value| value.to_str().ok())
+            .map(str::to_owned),
+        length: length(body.headers()),
+        received: 0,
+        body,
+    })
 }
 
 impl Response {
@@ -123,7 +165,7 @@ impl Response {
         let mut whole = BytesMut::new();
         while let Some(piece) = self.piece().await? {
             if whole.len() + piece.len() > limit {
-                return Err(Broken::Truncated);
+                return Err(Broken::TooLarge);
             }
             whole.extend_from_slice(&piece);
         }

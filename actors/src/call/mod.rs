@@ -1,80 +1,126 @@
-//! A call to a provider: one attempt over HTTP ([`http`]), and the loop of attempts around it.
+//! A call to a provider, and all that the three clients share.
+//!
+//! - [`gate`]: whether a call may be made now: [`circuit`], pause, and [`limits`].
+//! - [`http`]: one attempt.
+//! - [`Attempts`]: the loop of attempts around it.
+//! - [`client`]: the actor's frame, with single flight.
+//! - [`stats`]: what `/stats` and `/health` tell of it.
 
+pub(crate) mod circuit;
+pub(crate) mod client;
+pub(crate) mod gate;
 pub(crate) mod http;
+pub(crate) mod limits;
+pub mod stats;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_rt::time::Instant;
+use actix_rt::time::{Instant, timeout};
 use parlante_domain::policy::{RETRY_AFTER_MAX, Retry};
 use parlante_domain::ports::jittered;
 use parlante_domain::turn::ErrorCode;
-use parlante_domain::{Faults, MessageId, Random};
+use parlante_domain::{Clock, Faults, MessageId, Random};
 use parlante_ledger::Ledger;
 use parlante_wire::outcome::{Outcome, Refusal};
+use tokio::sync::watch;
 
-use crate::events::{self, Service};
+pub use circuit::CircuitState;
+
+use crate::events;
 use crate::phase::PhaseWatch;
 use crate::supervise::Restarts;
+use gate::{Gate, Place};
+use http::Broken;
+use stats::Count;
+
+/// How one provider is called, whichever it is.
+#[derive(Debug, Clone)]
+pub struct CallConfig {
+    /// One attempt, body included.
+    pub timeout: Duration,
+    /// Attempts and the waits between them.
+    pub retry: Retry,
+    /// Calls in a row that have to fail before the circuit opens.
+    pub circuit_failures: u32,
+    /// How long an open circuit waits before one call may try.
+    pub circuit_open: Duration,
+    /// Between two health calls, and between two probes of a paused channel.
+    pub probe_every: Duration,
+}
 
 /// What the clients are handed at start.
 pub(crate) struct Shared {
     pub(crate) ledger: Arc<dyn Ledger>,
+    pub(crate) clock: Arc<dyn Clock>,
     pub(crate) random: Arc<dyn Random>,
     pub(crate) faults: Arc<dyn Faults>,
     pub(crate) restarts: Restarts,
     pub(crate) phase: PhaseWatch,
     pub(crate) tls: Arc<rustls::ClientConfig>,
+    /// Tells Dedup that a gate may want rows called back.
+    pub(crate) news: watch::Sender<()>,
+    pub(crate) credentials: watch::Receiver<Arc<Credentials>>,
 }
 
-/// What a failed attempt asks for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Fate {
-    /// It surely did not happen; try again.
-    Retry,
-    /// It may have happened; look for it, then try again.
-    RetryUnsure,
-    /// It may have happened and must not be tried again blindly.
-    Unknown,
-    /// It will never work for this message.
-    GiveUp,
-    /// It will work for no message until an operator has acted.
-    Pause,
+/// What the providers know us by; empty where there is none. Read anew at every attempt, so that a new one takes
+/// effect at once.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Credentials {
+    /// The Graph API's bearer token.
+    pub whatsapp: String,
+    /// OpenAI's key.
+    pub openai: String,
+    /// The key of the fallback model's server.
+    pub openai_fallback: String,
+    /// ElevenLabs' key.
+    pub elevenlabs: String,
+}
+
+impl std::fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Credentials")
+    }
 }
 
 /// A failed attempt.
 #[derive(Debug, Clone)]
 pub(crate) struct Trouble {
-    pub(crate) fate: Fate,
+    pub(crate) outcome: Outcome,
     pub(crate) code: ErrorCode,
     pub(crate) retry_after: Option<Duration>,
     /// The provider says that a further attempt is useless (`x-should-retry: false`).
     pub(crate) stop: bool,
+    /// Its code stands in a table of ours.
+    is_known: bool,
 }
 
 impl Trouble {
-    pub(crate) fn new(fate: Fate, code: ErrorCode) -> Self {
-        Self { fate, code, retry_after: None, stop: false }
+    pub(crate) fn new(outcome: Outcome, code: ErrorCode) -> Self {
+        Self { outcome, code, retry_after: None, stop: false, is_known: true }
     }
 
     fn is_final(&self) -> bool {
-        self.stop || !matches!(self.fate, Fate::Retry | Fate::RetryUnsure)
+        self.stop || !matches!(self.outcome, Outcome::Retry | Outcome::RetryUnsure)
     }
 }
 
 impl From<Refusal> for Trouble {
     fn from(refusal: Refusal) -> Self {
         Self {
-            fate: match refusal.outcome {
-                Outcome::Retry => Fate::Retry,
-                Outcome::RetryUnsure => Fate::RetryUnsure,
-                Outcome::GiveUp => Fate::GiveUp,
-                Outcome::Pause => Fate::Pause,
-            },
+            outcome: refusal.outcome,
             code: refusal.code(),
             retry_after: refusal.retry_after,
             stop: refusal.stop,
+            is_known: refusal.is_known,
         }
+    }
+}
+
+/// Asking twice costs, but is never visible: whatever broke may be tried again. A send is another matter.
+impl From<Broken> for Trouble {
+    fn from(broken: Broken) -> Self {
+        Self::new(Outcome::Retry, broken.code())
     }
 }
 
@@ -89,10 +135,26 @@ pub(crate) enum Ended<T> {
     Drained { attempts: u32 },
 }
 
+/// For whom a call is made, and until when.
+pub(crate) struct Call<'a> {
+    /// For the log.
+    pub(crate) message_id: &'a MessageId,
+    /// When the turn's time is over; no attempt goes on after that.
+    pub(crate) until: Option<Instant>,
+}
+
+/// Which way a call goes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    Gate,
+    Probe,
+    Beside,
+}
+
 /// How often and how long a provider is tried.
 #[derive(Clone)]
 pub(crate) struct Attempts {
-    pub(crate) service: Service,
+    pub(crate) gate: Gate,
     pub(crate) retry: Retry,
     pub(crate) random: Arc<dyn Random>,
     pub(crate) phase: PhaseWatch,
@@ -109,10 +171,36 @@ impl Attempts {
             .mul_f64(1.1)
     }
 
-    /// Makes attempts until one works, fails for good, or the last has been made. `message_id` is for the log.
+    /// Makes attempts until one works, fails for good, or the last has been made; the provider's gate is told how it
+    /// went. A call that probes has one attempt.
     pub(crate) async fn run<T>(
         &self,
-        message_id: &MessageId,
+        place: Place,
+        call: &Call<'_>,
+        attempt: impl AsyncFnMut() -> Result<T, Trouble>,
+    ) -> Ended<T> {
+        let ended = self.attempts(if place.is_probe { Way::Probe } else { Way::Gate }, call, attempt).await;
+        place.ended(match &ended {
+            Ended::Done { .. } => Ok(()),
+            Ended::Failed { trouble, .. } => Err(Some((trouble.outcome, &trouble.code))),
+            Ended::Drained { .. } => Err(None),
+        });
+        ended
+    }
+
+    /// As [`Attempts::run`], at another server than the one behind the gate.
+    pub(crate) async fn run_beside<T>(
+        &self,
+        call: &Call<'_>,
+        attempt: impl AsyncFnMut() -> Result<T, Trouble>,
+    ) -> Ended<T> {
+        self.attempts(Way::Beside, call, attempt).await
+    }
+
+    async fn attempts<T>(
+        &self,
+        way: Way,
+        call: &Call<'_>,
         mut attempt: impl AsyncFnMut() -> Result<T, Trouble>,
     ) -> Ended<T> {
         let started = Instant::now();
@@ -123,20 +211,68 @@ impl Attempts {
                 return Ended::Drained { attempts: made };
             }
             made += 1;
-            let trouble = match attempt().await {
+            let trouble = match self.count(made, within(call.until, attempt()).await) {
                 Ok(value) => return Ended::Done { value, attempts: made },
                 Err(trouble) => trouble,
             };
-            let said =
-                events::Attempt { service: self.service, message_id, attempt: made, code: &trouble.code };
-            let next =
-                if trouble.is_final() { None } else { self.retry.wait_before(made + 1, trouble.retry_after) };
-            let Some(next) = next else {
-                events::http_failed(&said, started.elapsed());
+            let failed = events::Attempt {
+                service: self.gate.service(),
+                message_id: call.message_id,
+                attempt: made,
+                code: &trouble.code,
+            };
+            let next = (way != Way::Probe && !trouble.is_final())
+                .then(|| self.retry.wait_before(made + 1, trouble.retry_after))
+                .flatten()
+                .map(|wait| jittered(wait, &*self.random));
+            // A gate that was shut meanwhile ends the attempts, and so does the turn's end.
+            let Some(next) = next.filter(|_| way == Way::Beside || self.gate.shut().is_none()) else {
+                events::http_failed(&failed, started.elapsed());
+                self.gate.stats().add(Count::Failures);
                 return Ended::Failed { trouble, attempts: made };
             };
-            wait = jittered(next, &*self.random);
-            events::http_retry(&said, wait);
+            if call.until.is_some_and(|until| Instant::now() + next >= until) {
+                events::http_failed(&failed, started.elapsed());
+                self.gate.stats().add(Count::Failures);
+                return Ended::Failed { trouble: turn_deadline(), attempts: made };
+            }
+            wait = next;
+            events::http_retry(&failed, wait);
         }
+    }
+
+    fn count<T>(&self, made: u32, result: Result<T, Trouble>) -> Result<T, Trouble> {
+        let stats = self.gate.stats();
+        stats.add(Count::Attempts);
+        if made > 1 {
+            stats.add(Count::Retries);
+        }
+        if let Err(trouble) = &result {
+            if trouble.code == ErrorCode::TIMEOUT {
+                stats.add(Count::Timeouts);
+            }
+            if !trouble.is_known {
+                stats.add(Count::UnknownCodes);
+            }
+        }
+        result
+    }
+}
+
+/// The turn's time is over. That says nothing of the provider.
+fn turn_deadline() -> Trouble {
+    Trouble::new(Outcome::GiveUp, ErrorCode::TURN_DEADLINE)
+}
+
+async fn within<T>(
+    until: Option<Instant>,
+    attempt: impl Future<Output = Result<T, Trouble>>,
+) -> Result<T, Trouble> {
+    match until {
+        Some(until) => {
+            let left = until.saturating_duration_since(Instant::now());
+            timeout(left, attempt).await.unwrap_or_else(|_| Err(turn_deadline()))
+        }
+        None => attempt.await,
     }
 }

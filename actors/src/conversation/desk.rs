@@ -7,10 +7,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parlante_domain::turn::AmbiguousSend;
-use parlante_domain::{Clock, Faults, Persona, Seq};
+use parlante_domain::{Clock, Faults, Persona, Seq, Service};
 use parlante_ledger::Ledger;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
+use crate::call::gate::Gate;
+use crate::elevenlabs::ElevenLabsHandle;
 use crate::openai::OpenAiHandle;
 use crate::phase::PhaseWatch;
 use crate::supervise::Restarts;
@@ -21,13 +23,32 @@ use crate::whatsapp::WhatsAppHandle;
 pub struct ConversationConfig {
     /// A whole turn, from `task_started`; waits of a held row do not count.
     pub turn: Duration,
+    /// How long a message waits for a paused model before the apology.
+    pub hold: Duration,
     /// How long an unknown send waits for its status.
     pub reconcile: Duration,
     /// What happens after that.
     pub ambiguous_send: AmbiguousSend,
     /// Tokens of the conversation so far that are sent to the model.
     pub history_tokens: usize,
+    /// When an answer is spoken.
+    pub voice: VoicePolicy,
 }
+
+/// When an answer is spoken, unless the person has asked for something else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum VoicePolicy {
+    /// Voice for voice, text for text.
+    Mirror,
+    /// Whenever it can be.
+    Always,
+    /// Not even if a person asks for it.
+    Never,
+}
+
+/// Sounds in memory at once: 16 of 16 MiB, and as much again for the form in which each is sent, are 512 MiB at the
+/// very worst.
+pub(crate) const SOUNDS_MAX: usize = 16;
 
 /// Shared by all conversations; lives on the core arbiter.
 #[derive(Clone)]
@@ -36,13 +57,40 @@ pub struct Desk {
     pub(crate) ledger: Arc<dyn Ledger>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) faults: Arc<dyn Faults>,
-    pub(crate) persona: Arc<Persona>,
+    pub(crate) persona: watch::Receiver<Arc<Persona>>,
     pub(crate) openai: OpenAiHandle,
     pub(crate) whatsapp: WhatsAppHandle,
+    /// `None`: answers are text only.
+    pub(crate) elevenlabs: Option<ElevenLabsHandle>,
     pub(crate) phase: PhaseWatch,
     pub(crate) restarts: Restarts,
     pub(crate) working: Working,
     pub(crate) started: Started,
+    /// A place for each sound in memory.
+    pub(crate) sounds: Rc<Semaphore>,
+    /// A gate may want rows called back.
+    pub(crate) news: watch::Receiver<()>,
+}
+
+impl Desk {
+    /// Who speaks now.
+    pub(crate) fn persona(&self) -> Arc<Persona> {
+        self.persona.borrow().clone()
+    }
+
+    /// People who wait for room at the busiest provider.
+    pub(crate) fn waiting(&self) -> usize {
+        Service::ALL.iter().filter_map(|service| self.gate(*service)).map(Gate::waiting).max().unwrap_or(0)
+    }
+
+    /// The gate before `service`; `None` where it is not configured.
+    pub(crate) fn gate(&self, service: Service) -> Option<&Gate> {
+        match service {
+            Service::WhatsApp => Some(self.whatsapp.gate()),
+            Service::OpenAi => Some(self.openai.gate()),
+            Service::ElevenLabs => self.elevenlabs.as_ref().map(ElevenLabsHandle::gate),
+        }
+    }
 }
 
 /// How many turns are in progress, for the drain.

@@ -16,7 +16,8 @@ use parlante_domain::PersonId;
 use crate::load::Load;
 use crate::supervise::{self, Post, UserId};
 use actor::{Conversation, Wake};
-pub use desk::{ConversationConfig, Desk, Working};
+pub(crate) use desk::SOUNDS_MAX;
+pub use desk::{ConversationConfig, Desk, VoicePolicy, Working};
 
 /// Wake-ups that may wait. A person has at most 10 open messages unless the operator allows more, and one wake-up
 /// takes up all that is due, so a dropped one is not missed.

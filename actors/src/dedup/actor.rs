@@ -15,6 +15,7 @@ use super::hot::HotIds;
 use super::start::Start;
 use super::{DedupConfig, DedupStats};
 use crate::conversation::Desk;
+use crate::elevenlabs::ElevenLabsHandle;
 use crate::events;
 use crate::load::Ticket;
 
@@ -24,13 +25,16 @@ const ALONE_LOOK: Duration = Duration::from_millis(50);
 /// provider's doing, and go on beside the others.
 const ALONE_MAX: Duration = Duration::from_secs(60);
 
+/// While more people than this wait for room at a provider, the sweep wakes nobody else.
+const WAITING_MAX: usize = 500;
+
 pub(super) struct Dedup {
     config: DedupConfig,
-    desk: Desk,
-    ledger: Arc<dyn Ledger>,
+    pub(super) desk: Desk,
+    pub(super) ledger: Arc<dyn Ledger>,
     hot: HotIds,
-    directory: Directory,
-    start: Start,
+    pub(super) directory: Directory,
+    pub(super) start: Start,
     /// A look for due rows is under way.
     looking: bool,
     started: Instant,
@@ -60,6 +64,11 @@ pub(super) struct LetGo {
     pub(super) people: Vec<PersonId>,
     pub(super) _ticket: Ticket,
 }
+
+/// Event: an operator has acted; whatever is paused may work again.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct LookAgain;
 
 impl Dedup {
     pub(super) fn new(config: DedupConfig, desk: Desk, stats: DedupStats) -> Self {
@@ -101,6 +110,10 @@ impl Dedup {
     fn committed(&mut self, items: Vec<Item>, accepted: Accepted, now: Millis) {
         for (item, verdict) in items.into_iter().zip(accepted.verdicts) {
             self.tell(&item, &verdict);
+            if let Verdict::ChannelFault { code } = &verdict {
+                // Before the wakes: the part that goes again must find the gate shut.
+                self.desk.whatsapp.pause(code);
+            }
             if matches!(verdict, Verdict::Duplicate) {
                 continue;
             }
@@ -138,6 +151,9 @@ impl Dedup {
             }
             (Item::Noted { id, .. }, Verdict::Noted(reason)) => events::item_ignored(id.as_ref(), *reason),
             (Item::Status(_), Verdict::Undone(letter)) => events::dead_letter(letter),
+            (Item::Status(_), Verdict::VoiceFailed { message_id, user, code }) => {
+                events::voice_fallback_to_text(message_id, &user.masked(), code);
+            }
             (item, Verdict::Duplicate) => self.skipped(item),
             _ => {}
         }
@@ -164,8 +180,10 @@ impl Dedup {
         }
         self.directory.passivate();
         self.stats.set_conversations(self.directory.len());
-        // One look at a time: on a large backlog a look takes longer than the pause between two.
-        if self.looking {
+        self.recall(context);
+        // One look at a time: on a large backlog a look takes longer than the pause between two. And none while enough
+        // people wait for their turn at WhatsApp: the rest waits better in the ledger than in actors.
+        if self.looking || self.desk.waiting() > WAITING_MAX {
             return;
         }
         let Some(limit) = self.start.everyone() else { return };
@@ -206,6 +224,7 @@ impl Actor for Dedup {
 
     fn started(&mut self, context: &mut Self::Context) {
         self.start(context);
+        self.listen(context);
         context.run_interval(self.config.sweep, Self::sweep);
     }
 }
@@ -243,6 +262,16 @@ impl Handler<WakeUp> for Dedup {
 
     fn handle(&mut self, request: WakeUp, _: &mut Self::Context) {
         self.wake(request.wakes);
+    }
+}
+
+impl Handler<LookAgain> for Dedup {
+    type Result = ();
+
+    fn handle(&mut self, _: LookAgain, _: &mut Self::Context) {
+        self.desk.openai.look_again();
+        self.desk.whatsapp.look_again();
+        self.desk.elevenlabs.iter().for_each(ElevenLabsHandle::look_again);
     }
 }
 

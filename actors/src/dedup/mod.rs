@@ -2,6 +2,7 @@
 //!
 //! - [`hot`]: ids that were just seen, so that a storm of redeliveries does not reach the ledger.
 //! - [`directory`]: the conversations in memory. Only it starts and passivates them.
+//! - [`recall`]: the rows that wait for a provider are called back.
 //! - [`start`]: who is woken first after a start.
 //! - a sweep: every 2 s it wakes whoever has a due row that no live turn holds.
 //!
@@ -10,6 +11,7 @@
 mod actor;
 mod directory;
 mod hot;
+mod recall;
 mod start;
 
 use std::sync::Arc;
@@ -24,7 +26,7 @@ use crate::conversation::Desk;
 use crate::events;
 use crate::load::Load;
 use crate::supervise::{self, Post};
-use actor::{Accept, Dedup, LetGo, WakeUp};
+use actor::{Accept, Dedup, LetGo, LookAgain, WakeUp};
 
 /// Webhooks that may wait for Dedup. They hold their bodies; the HTTP surface bounds them before.
 const MAILBOX: usize = 4096;
@@ -147,6 +149,12 @@ impl DedupHandle {
     pub async fn let_go(&self, people: Vec<PersonId>) {
         let request = LetGo { people, _ticket: self.load.enter() };
         let _ = actix_rt::time::timeout(ACCEPT_DEADLINE, self.addr.send(request)).await;
+    }
+
+    /// An operator has acted: whatever is paused is probed at once.
+    pub(crate) fn look_again(&self) {
+        // Full or gone: the next probe comes by itself.
+        let _ = self.addr.try_send(LookAgain);
     }
 
     /// Numbers for `/stats`.

@@ -31,7 +31,7 @@ impl Ingress {
     }
 
     fn is_signed(&self, deliver: &Deliver) -> bool {
-        match (&self.config.secrets, &deliver.signature) {
+        match (&*self.config.secrets.borrow(), &deliver.signature) {
             (None, _) => true,
             (Some(secrets), Some(signature)) => secrets.verify(signature, &deliver.body),
             (Some(_), None) => false,

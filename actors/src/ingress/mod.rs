@@ -11,6 +11,7 @@ use actix::{Addr, MailboxError};
 use bytes::Bytes;
 use parlante_domain::{Faults, PhoneNumberId};
 use parlante_wire::signature::{Secrets, Signature};
+use tokio::sync::watch;
 
 use crate::dedup::DedupHandle;
 use crate::load::Load;
@@ -20,8 +21,8 @@ use actor::{Deliver, Ingress};
 /// What every ingress checks by.
 #[derive(Clone)]
 pub struct IngressConfig {
-    /// The app secrets; `None` only in development, where the check is skipped.
-    pub secrets: Option<Arc<Secrets>>,
+    /// The app secrets, as they are now; `None` only in development, where the check is skipped.
+    pub secrets: watch::Receiver<Option<Arc<Secrets>>>,
     /// Our number; `None` only in development, where every number is ours.
     pub number: Option<PhoneNumberId>,
     /// Faults for tests.

@@ -1,144 +1,292 @@
-//! The OpenAI client actor itself.
+//! How OpenAI's calls are made.
 
 use std::rc::Rc;
 use std::sync::Arc;
 
-use actix::{Actor, Context, Handler, Message, ResponseFuture, Supervised};
 use bytes::Bytes;
 use parlante_domain::turn::ErrorCode;
-use parlante_domain::{Faults, ModelAnswer, Seq};
+use parlante_domain::{Clock, ModelAnswer, Service};
 use parlante_ledger::{Step, Usage};
 use parlante_wire::openai::{self, StreamError};
+use parlante_wire::outcome::Outcome as Means;
+use tokio::sync::watch;
 
-use super::{Asked, OpenAiConfig, Question};
-use crate::call::http::{Broken, ERROR_BODY_MAX, Http};
-use crate::call::{Attempts, Ended, Fate, Trouble};
-use crate::flight::{Flights, Key};
-use crate::load::Ticket;
+use super::{Asked, OpenAiConfig, Question, Recording};
+use crate::call::client::Provider;
+use crate::call::gate::{Gate, GateConfig, Shut};
+use crate::call::http::{Auth, ERROR_BODY_MAX, Http};
+use crate::call::stats::ChannelStats;
+use crate::call::{self, Attempts, Credentials, Ended, Shared, Trouble};
+use crate::flight::Key;
+
+/// Calls at the same time. A model writes for seconds, so this serves some hundred answers a second; a larger burst
+/// would only meet the account's own limit.
+const CALLS_MAX: usize = 256;
 
 pub(super) struct OpenAi {
-    caller: Rc<Caller>,
-    flights: Flights<Asked>,
-    faults: Arc<dyn Faults>,
-}
-
-/// Request: an answer of the model. `None`: the call was lost to a panic.
-#[derive(Message)]
-#[rtype(result = "Option<Asked>")]
-pub(super) struct Ask {
-    pub(super) question: Question,
-    pub(super) _ticket: Ticket,
-}
-
-/// Event: the result of this call is in the ledger.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub(super) struct Land(pub(super) Key);
-
-/// Event: this row is closed.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub(super) struct LandRow(pub(super) Seq);
-
-/// Makes the calls; shared with the tasks that run them.
-struct Caller {
     config: OpenAiConfig,
     http: Http,
     attempts: Attempts,
+    credentials: watch::Receiver<Arc<Credentials>>,
+    clock: Arc<dyn Clock>,
 }
+
+/// What is asked.
+#[derive(Clone)]
+pub(super) enum Call {
+    Ask(Question),
+    Hear(Recording),
+}
+
+/// What comes of it.
+#[derive(Clone)]
+pub(super) enum Outcome {
+    Asked(Asked<ModelAnswer>),
+    Heard(Asked<String>),
+}
+
+/// A server that speaks the chat completions API.
+struct Server<'a> {
+    base_url: &'a str,
+    auth: Auth,
+}
+
+impl Provider for OpenAi {
+    type Call = Call;
+    type Outcome = Outcome;
+
+    const NAME: &'static str = "openai";
+    const FAULT_POINT: &'static str = "openai.ask";
+
+    fn key(call: &Call) -> Key {
+        match call {
+            Call::Ask(question) => (question.seq, Step::Complete),
+            Call::Hear(recording) => (recording.seq, Step::Transcribe),
+        }
+    }
+
+    async fn make(self: Rc<Self>, call: Call) -> Outcome {
+        match call {
+            Call::Ask(question) => Outcome::Asked(self.ask(question).await),
+            Call::Hear(recording) => Outcome::Heard(self.hear(recording).await),
+        }
+    }
+
+    async fn health(self: Rc<Self>) -> Option<Result<(), ErrorCode>> {
+        let url = format!("{}/models", self.config.base_url);
+        let asked = async {
+            let mut response = self.http.get(&url, &self.auth()).await?;
+            let body = response.whole(MODELS_MAX).await;
+            if response.status == 200 {
+                body.map(|_| ()).map_err(Trouble::from)
+            } else {
+                Err(openai::classify(response.status, &body.unwrap_or_default(), response.hints).into())
+            }
+        };
+        Some(self.http.attempt(asked).await.map_err(|trouble: Trouble| trouble.code))
+    }
+
+    fn gate(&self) -> &Gate {
+        &self.attempts.gate
+    }
+}
+
+/// The list of models is read this far: some hundred bytes for each of some thousand.
+const MODELS_MAX: usize = 1024 * 1024;
 
 impl OpenAi {
-    pub(super) fn new(config: OpenAiConfig, http: Http, attempts: Attempts, faults: Arc<dyn Faults>) -> Self {
-        Self { caller: Rc::new(Caller { config, http, attempts }), flights: Flights::default(), faults }
+    pub(super) fn new(config: OpenAiConfig, stats: ChannelStats, shared: &Shared) -> Self {
+        let gate = GateConfig {
+            service: Service::OpenAi,
+            calls_max: CALLS_MAX,
+            circuit_failures: config.call.circuit_failures,
+            circuit_open: config.call.circuit_open,
+            probe_every: config.call.probe_every,
+            has_health_call: true,
+        };
+        let attempts = Attempts {
+            gate: Gate::new(gate, shared.clock.clone(), shared.news.clone(), stats),
+            retry: config.call.retry.clone(),
+            random: shared.random.clone(),
+            phase: shared.phase.clone(),
+        };
+        Self {
+            http: Http::new(config.call.timeout, shared.tls.clone()),
+            attempts,
+            credentials: shared.credentials.clone(),
+            clock: shared.clock.clone(),
+            config,
+        }
     }
-}
 
-impl Actor for OpenAi {
-    type Context = Context<Self>;
-}
+    /// The longest that a call takes, the fallback included.
+    pub(super) fn longest(&self) -> std::time::Duration {
+        let servers = if self.config.fallback.is_some() { 2 } else { 1 };
+        self.attempts.longest(self.config.call.timeout) * servers
+    }
 
-impl Supervised for OpenAi {}
+    fn auth(&self) -> Auth {
+        Auth::Bearer(self.credentials.borrow().openai.clone())
+    }
 
-impl Handler<Ask> for OpenAi {
-    type Result = ResponseFuture<Option<Asked>>;
+    async fn ask(self: Rc<Self>, question: Question) -> Asked<ModelAnswer> {
+        let call = call::Call { message_id: &question.message_id, until: Some(question.until) };
+        let asked = match self.attempts.gate.take(question.seq) {
+            Some(place) => {
+                let server = || Server { base_url: &self.config.base_url, auth: self.auth() };
+                let body = self.body(&self.config.model, &question);
+                let ended =
+                    self.attempts.run(place, &call, async || self.complete(&server(), &body).await).await;
+                self.concluded(ended)
+            }
+            None => self.unasked(),
+        };
+        self.or_fallback(asked, &question, &call).await
+    }
 
-    fn handle(&mut self, ask: Ask, _: &mut Self::Context) -> Self::Result {
-        self.faults.at("openai.ask");
-        let caller = self.caller.clone();
-        let landing = self.flights.join((ask.question.seq, Step::Complete), || caller.ask(ask.question));
-        Box::pin(async move {
-            let _ticket = ask._ticket;
-            landing.await
+    /// Asks the second server if the first has failed for good.
+    async fn or_fallback(
+        &self,
+        first: Asked<ModelAnswer>,
+        question: &Question,
+        call: &call::Call<'_>,
+    ) -> Asked<ModelAnswer> {
+        let (Some(fallback), Some(made)) = (&self.config.fallback, first.made_in_vain()) else {
+            return first;
+        };
+        let server = || Server {
+            base_url: &fallback.base_url,
+            auth: Auth::Bearer(self.credentials.borrow().openai_fallback.clone()),
+        };
+        let body = self.body(&fallback.model, question);
+        let second = self.attempts.run_beside(call, async || self.complete(&server(), &body).await).await;
+        match second {
+            Ended::Done { value: (answer, usage), attempts } => {
+                Asked::Answered { answer, usage, attempts: made + attempts }
+            }
+            Ended::Drained { attempts } => Asked::Drained { attempts: made + attempts },
+            // The first one's fate is the message's.
+            Ended::Failed { attempts, .. } => first.with_attempts(made + attempts),
+        }
+    }
+
+    async fn hear(self: Rc<Self>, recording: Recording) -> Asked<String> {
+        let Some(place) = self.attempts.gate.take(recording.seq) else { return self.unasked() };
+        let form = openai::transcription(&self.config.transcription_model, &recording.audio, recording.sound);
+        let body = Bytes::from(form.body);
+        let url = format!("{}/audio/transcriptions", self.config.base_url);
+        let call = call::Call { message_id: &recording.message_id, until: Some(recording.until) };
+        let attempt = async || {
+            let transcribe = async {
+                let mut response =
+                    self.http.post(&url, &self.auth(), &form.content_type, body.clone()).await?;
+                let body = response.whole(TRANSCRIPT_MAX).await;
+                if response.status != 200 {
+                    return Err(
+                        openai::classify(response.status, &body.unwrap_or_default(), response.hints).into()
+                    );
+                }
+                let heard = openai::read_transcript(&body?);
+                heard.ok_or_else(|| Trouble::new(Means::Retry, ErrorCode::TRUNCATED))
+            };
+            self.http.attempt(transcribe).await
+        };
+        let ended = self.attempts.run(place, &call, attempt).await;
+        self.concluded(match ended {
+            Ended::Done { value, attempts } => {
+                let usage = value.usage.map_or_else(Usage::default, usage);
+                Ended::Done { value: (value.text, usage), attempts }
+            }
+            Ended::Failed { trouble, attempts } => Ended::Failed { trouble, attempts },
+            Ended::Drained { attempts } => Ended::Drained { attempts },
         })
     }
-}
 
-impl Handler<Land> for OpenAi {
-    type Result = ();
-
-    fn handle(&mut self, land: Land, _: &mut Self::Context) {
-        self.flights.land(land.0);
+    fn body(&self, model: &str, question: &Question) -> Bytes {
+        let Question { system, history, words, .. } = question;
+        openai::chat(model, system, history, words, self.config.max_answer_tokens).into()
     }
-}
 
-impl Handler<LandRow> for OpenAi {
-    type Result = ();
-
-    fn handle(&mut self, land: LandRow, _: &mut Self::Context) {
-        self.flights.land_row(land.0);
+    /// One attempt: a whole streamed answer, or why there is none.
+    async fn complete(&self, server: &Server<'_>, body: &Bytes) -> Result<(ModelAnswer, Usage), Trouble> {
+        let url = format!("{}/chat/completions", server.base_url);
+        let attempt = async {
+            let mut response = self.http.post_json(&url, &server.auth, body.clone()).await?;
+            if response.status != 200 {
+                let body = response.whole(ERROR_BODY_MAX).await.unwrap_or_default();
+                return Err(openai::classify(response.status, &body, response.hints).into());
+            }
+            let mut stream = openai::Stream::new();
+            while !stream.is_done() {
+                let Some(piece) = response.piece().await? else { break };
+                stream.push(&piece)?;
+            }
+            let answer = stream.finish()?;
+            let usage = answer.usage.map_or_else(Usage::default, usage);
+            let words = ModelAnswer::new(&answer.words);
+            words
+                .map(|answer| (answer, usage))
+                .ok_or_else(|| Trouble::new(Means::GiveUp, ErrorCode::status(200)))
+        };
+        self.http.attempt(attempt).await
     }
-}
 
-impl Caller {
-    async fn ask(self: Rc<Self>, question: Question) -> Asked {
-        let Question { message_id, system, history, words, .. } = question;
-        let body =
-            openai::chat(&self.config.model, &system, &history, &words, self.config.max_answer_tokens, None);
-        let (body, url) = (Bytes::from(body), format!("{}/chat/completions", self.config.base_url));
-        let ended = self
-            .attempts
-            .run(&message_id, async || self.http.attempt(self.complete(&url, body.clone())).await)
-            .await;
+    fn concluded<T>(&self, ended: Ended<(T, Usage)>) -> Asked<T> {
         match ended {
             Ended::Done { value: (answer, usage), attempts } => Asked::Answered { answer, usage, attempts },
+            Ended::Failed { trouble, attempts } if matches!(trouble.outcome, Means::Pause(_)) => {
+                let since = match self.attempts.gate.shut() {
+                    Some(Shut::Paused { since, .. }) => since,
+                    _ => self.clock.now(),
+                };
+                Asked::Paused { code: trouble.code, since, attempts }
+            }
             Ended::Failed { trouble, attempts } => Asked::Failed { code: trouble.code, attempts },
             Ended::Drained { attempts } => Asked::Drained { attempts },
         }
     }
 
-    /// One attempt: a whole streamed answer, or why there is none.
-    async fn complete(&self, url: &str, body: Bytes) -> Result<(ModelAnswer, Usage), Trouble> {
-        let mut response = self.http.post(url, &self.config.api_key, body).await?;
-        if response.status != 200 {
-            let body = response.whole(ERROR_BODY_MAX).await.unwrap_or_default();
-            return Err(openai::classify(response.status, &body, response.hints).into());
+    /// Without a place: the gate is shut, or a panic has lost the place.
+    fn unasked<T>(&self) -> Asked<T> {
+        match self.attempts.gate.shut() {
+            Some(Shut::Paused { code, since }) => Asked::Paused { code, since, attempts: 0 },
+            Some(Shut::CircuitOpen) => Asked::Failed { code: ErrorCode::CIRCUIT_OPEN, attempts: 0 },
+            Some(Shut::Draining) => Asked::Drained { attempts: 0 },
+            None => Asked::Failed { code: ErrorCode::PANIC, attempts: 0 },
         }
-        let mut stream = openai::Stream::new();
-        while !stream.is_done() {
-            let Some(piece) = response.piece().await? else { break };
-            stream.push(&piece)?;
-        }
-        let answer = stream.finish()?;
-        let usage = answer.usage.map_or_else(Usage::default, |usage| Usage {
-            prompt_tokens: usage.prompt_tokens,
-            completion_tokens: usage.completion_tokens,
-        });
-        let words = ModelAnswer::new(&answer.words);
-        words.map(|answer| (answer, usage)).ok_or_else(|| Trouble::new(Fate::GiveUp, ErrorCode::status(200)))
     }
 }
 
-/// Asking twice costs, but is never visible: whatever broke may be tried again.
-impl From<Broken> for Trouble {
-    fn from(broken: Broken) -> Self {
-        Self::new(Fate::Retry, broken.code())
+/// A transcript is read this far: an hour of speech is some 60 KB.
+const TRANSCRIPT_MAX: usize = 1024 * 1024;
+
+fn usage(counted: openai::Usage) -> Usage {
+    Usage { prompt_tokens: counted.prompt_tokens, completion_tokens: counted.completion_tokens }
+}
+
+impl<T> Asked<T> {
+    /// How many attempts it took to fail for good; `None` if it did not, or the turn's time is over.
+    fn made_in_vain(&self) -> Option<u32> {
+        match self {
+            Self::Failed { code, attempts } if *code != ErrorCode::TURN_DEADLINE => Some(*attempts),
+            Self::Paused { attempts, .. } => Some(*attempts),
+            _ => None,
+        }
+    }
+
+    fn with_attempts(self, made: u32) -> Self {
+        match self {
+            Self::Failed { code, .. } => Self::Failed { code, attempts: made },
+            Self::Paused { code, since, .. } => Self::Paused { code, since, attempts: made },
+            other => other,
+        }
     }
 }
 
 impl From<StreamError> for Trouble {
     fn from(error: StreamError) -> Self {
         match error {
-            StreamError::Truncated => Self::new(Fate::Retry, ErrorCode::TRUNCATED),
+            StreamError::Truncated => Self::new(Means::Retry, ErrorCode::TRUNCATED),
             StreamError::Refused(refusal) => refusal.into(),
         }
     }

@@ -1,42 +1,54 @@
-//! The WhatsApp client actor itself.
+//! How the Cloud API's calls are made.
 
 use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use actix::{Actor, Context, Handler, Message, ResponseFuture, Supervised};
+use actix::{Context, Handler, Message};
 use bytes::Bytes;
 use parlante_domain::turn::ErrorCode;
-use parlante_domain::{Faults, MessageId, PhoneNumberId, Seq};
-use parlante_ledger::{Ledger, Step, StepOutcome};
+use parlante_domain::{MediaId, MessageId, PhoneNumberId, Service};
+use parlante_ledger::{Ledger, Step, StepOutcome, Told};
 use parlante_wire::graph;
+use parlante_wire::outcome::Outcome as Means;
+use tokio::sync::watch;
 
-use super::{Outgoing, Sent, WhatsAppConfig};
-use crate::call::http::{Broken, ERROR_BODY_MAX, Http};
-use crate::call::{Attempts, Ended, Fate, Trouble};
-use crate::flight::{Flights, Key};
-use crate::load::Ticket;
+use super::{Fetch, Handed, Outgoing, Sent, Upload, WhatsAppConfig};
+use crate::call::client::{Client, Provider};
+use crate::call::gate::{Gate, GateConfig, Shut};
+use crate::call::http::{Auth, Broken, ERROR_BODY_MAX, Http};
+use crate::call::stats::ChannelStats;
+use crate::call::{self, Attempts, Credentials, Ended, Shared, Trouble};
+use crate::flight::Key;
+
+/// Sends at the same time. At 80 a second each may take a second and a half.
+const CALLS_MAX: usize = 128;
+/// Typing indicators at the same time; beyond it they are left out.
+const TYPING_MAX: usize = 64;
 
 pub(super) struct WhatsApp {
-    caller: Rc<Caller>,
-    flights: Flights<Sent>,
-    faults: Arc<dyn Faults>,
+    pub(super) config: WhatsAppConfig,
+    pub(super) http: Http,
+    pub(super) attempts: Attempts,
+    credentials: watch::Receiver<Arc<Credentials>>,
+    ledger: Arc<dyn Ledger>,
+    typing: Cell<usize>,
 }
 
-/// Request: send one part. `None`: the call was lost to a panic.
-#[derive(Message)]
-#[rtype(result = "Option<Sent>")]
-pub(super) struct Send {
-    pub(super) outgoing: Outgoing,
-    pub(super) _ticket: Ticket,
+/// What is asked.
+#[derive(Clone)]
+pub(super) enum Call {
+    Send(Outgoing),
+    Upload(Upload),
+    Fetch(Fetch),
 }
 
-/// Request: the result of the call under way for this part. `None`: there is no such call.
-#[derive(Message)]
-#[rtype(result = "Option<Sent>")]
-pub(super) struct Attach {
-    pub(super) key: Key,
-    pub(super) _ticket: Ticket,
+/// What comes of it.
+#[derive(Clone)]
+pub(super) enum Outcome {
+    Sent(Sent),
+    Uploaded(Handed<MediaId>),
+    Fetched(Handed<Bytes>),
 }
 
 /// Event: a person waits for this message's answer.
@@ -47,153 +59,186 @@ pub(super) struct Typing {
     pub(super) message_id: MessageId,
 }
 
-/// Event: the result of this call is in the ledger.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub(super) struct Land(pub(super) Key);
+impl Handler<Typing> for Client<WhatsApp> {
+    type Result = ();
 
-/// Event: this row is closed.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub(super) struct LandRow(pub(super) Seq);
-
-/// Makes the calls; shared with the tasks that run them.
-struct Caller {
-    config: WhatsAppConfig,
-    http: Http,
-    attempts: Attempts,
-    ledger: Arc<dyn Ledger>,
-}
-
-impl WhatsApp {
-    pub(super) fn new(
-        config: WhatsAppConfig,
-        http: Http,
-        attempts: Attempts,
-        ledger: Arc<dyn Ledger>,
-        faults: Arc<dyn Faults>,
-    ) -> Self {
-        Self {
-            caller: Rc::new(Caller { config, http, attempts, ledger }),
-            flights: Flights::default(),
-            faults,
+    fn handle(&mut self, typing: Typing, _: &mut Context<Self>) {
+        let whatsapp = self.provider.clone();
+        if whatsapp.typing.get() < TYPING_MAX && whatsapp.gate().shut().is_none() {
+            actix_rt::spawn(async move { whatsapp.type_on(&typing).await });
         }
     }
 }
 
-impl Actor for WhatsApp {
-    type Context = Context<Self>;
-}
+impl Provider for WhatsApp {
+    type Call = Call;
+    type Outcome = Outcome;
 
-impl Supervised for WhatsApp {}
+    const NAME: &'static str = "whatsapp";
+    const FAULT_POINT: &'static str = "whatsapp.send";
 
-impl Handler<Send> for WhatsApp {
-    type Result = ResponseFuture<Option<Sent>>;
-
-    fn handle(&mut self, send: Send, _: &mut Self::Context) -> Self::Result {
-        self.faults.at("whatsapp.send");
-        let caller = self.caller.clone();
-        let key = (send.outgoing.seq, Step::Send(send.outgoing.tag.part));
-        let landing = self.flights.join(key, || caller.send(send.outgoing));
-        Box::pin(async move {
-            let _ticket = send._ticket;
-            landing.await
-        })
+    fn key(call: &Call) -> Key {
+        match call {
+            Call::Send(outgoing) => (outgoing.seq, Step::Send(outgoing.tag.part)),
+            Call::Upload(upload) => (upload.seq, Step::Upload),
+            // Fetched to be heard.
+            Call::Fetch(fetch) => (fetch.seq, Step::Transcribe),
+        }
     }
-}
 
-impl Handler<Attach> for WhatsApp {
-    type Result = ResponseFuture<Option<Sent>>;
+    async fn make(self: Rc<Self>, call: Call) -> Outcome {
+        match call {
+            Call::Send(outgoing) => Outcome::Sent(self.send(outgoing).await),
+            Call::Upload(upload) => Outcome::Uploaded(self.upload(upload).await),
+            Call::Fetch(fetch) => Outcome::Fetched(self.fetch(fetch).await),
+        }
+    }
 
-    fn handle(&mut self, attach: Attach, _: &mut Self::Context) -> Self::Result {
-        let landing = self.flights.attach(attach.key);
-        Box::pin(async move {
-            let _ticket = attach._ticket;
-            match landing {
-                Some(landing) => landing.await,
-                None => None,
+    async fn health(self: Rc<Self>) -> Option<Result<(), ErrorCode>> {
+        let number = self.config.number.as_ref()?;
+        let url =
+            format!("{}/{}/{number}?{}", self.config.base_url, self.config.api_version, graph::NUMBER_QUERY);
+        let asked = async {
+            let mut response = self.http.get(&url, &self.auth()).await?;
+            let body = response.whole(ERROR_BODY_MAX).await;
+            if response.status == 200 {
+                return body.map(|_| ()).map_err(Unsent::Broken);
             }
-        })
+            Err(refused(&response, &body.unwrap_or_default()))
+        };
+        Some(self.http.attempt(asked).await.map_err(|unsent| Trouble::from(unsent).code))
+    }
+
+    fn gate(&self) -> &Gate {
+        &self.attempts.gate
     }
 }
 
-impl Handler<Typing> for WhatsApp {
-    type Result = ();
-
-    fn handle(&mut self, typing: Typing, _: &mut Self::Context) {
-        let caller = self.caller.clone();
-        actix_rt::spawn(async move { caller.type_on(&typing).await });
+impl WhatsApp {
+    pub(super) fn new(config: WhatsAppConfig, stats: ChannelStats, shared: &Shared) -> Self {
+        let gate = GateConfig {
+            service: Service::WhatsApp,
+            calls_max: CALLS_MAX,
+            circuit_failures: config.call.circuit_failures,
+            circuit_open: config.call.circuit_open,
+            probe_every: config.call.probe_every,
+            has_health_call: config.number.is_some(),
+        };
+        let attempts = Attempts {
+            gate: Gate::new(gate, shared.clock.clone(), shared.news.clone(), stats),
+            retry: config.call.retry.clone(),
+            random: shared.random.clone(),
+            phase: shared.phase.clone(),
+        };
+        Self {
+            http: Http::new(config.call.timeout, shared.tls.clone()),
+            attempts,
+            credentials: shared.credentials.clone(),
+            ledger: shared.ledger.clone(),
+            typing: Cell::new(0),
+            config,
+        }
     }
-}
 
-impl Handler<Land> for WhatsApp {
-    type Result = ();
-
-    fn handle(&mut self, land: Land, _: &mut Self::Context) {
-        self.flights.land(land.0);
+    pub(super) fn longest(&self) -> std::time::Duration {
+        self.attempts.longest(self.config.call.timeout)
     }
-}
 
-impl Handler<LandRow> for WhatsApp {
-    type Result = ();
-
-    fn handle(&mut self, land: LandRow, _: &mut Self::Context) {
-        self.flights.land_row(land.0);
+    pub(super) fn auth(&self) -> Auth {
+        Auth::Bearer(self.credentials.borrow().whatsapp.clone())
     }
-}
 
-impl Caller {
     fn url(&self, number: &PhoneNumberId) -> String {
         format!("{}/{}/{number}/messages", self.config.base_url, self.config.api_version)
     }
 
-    async fn send(self: Rc<Self>, outgoing: Outgoing) -> Sent {
+    async fn send(&self, outgoing: Outgoing) -> Sent {
         let part = usize::try_from(outgoing.part).unwrap_or(usize::MAX);
         let Some(text) = outgoing.reply.parts().get(part) else { return Sent::lost() };
-        let body = Bytes::from(graph::send_text(&outgoing.to, text, &outgoing.tag));
+        let Some(place) = self.gate().take(outgoing.seq) else { return self.unsent() };
+        let body = Bytes::from(match &outgoing.voice {
+            Some(media) => graph::send_voice(&outgoing.to, media, &outgoing.tag),
+            None => graph::send_text(&outgoing.to, text, &outgoing.tag),
+        });
         let url = self.url(&outgoing.number);
         // After an attempt that may have happened, the statuses are asked before the next.
         let unsure = Cell::new(false);
-        let ended = self
-            .attempts
-            .run(&outgoing.message_id, async || {
-                if unsure.replace(false)
-                    && let Ok(Some(id)) = self.ledger.was_sent(outgoing.tag.clone()).await
-                {
-                    return Ok(id);
+        let is_first = Cell::new(true);
+        let call = call::Call { message_id: &outgoing.message_id, until: None };
+        let attempt = async || {
+            if unsure.replace(false) {
+                match self.ledger.told_of(outgoing.tag.clone()).await {
+                    Ok(Told::Sent(id)) => return Ok(id),
+                    Ok(Told::Failed(code)) => return Err(Trouble::new(Means::GiveUp, code)),
+                    Ok(Told::Nothing) | Err(_) => {}
                 }
-                let sent = self.http.attempt(self.post(&url, body.clone())).await.map_err(Trouble::from);
-                unsure.set(sent.as_ref().is_err_and(|trouble| trouble.fate == Fate::RetryUnsure));
-                sent
-            })
-            .await;
-        conclude(ended, unsure.get())
+            }
+            if !is_first.replace(false) {
+                self.gate().count_again(&outgoing.number);
+            }
+            let sent = self.http.attempt(self.post(&url, body.clone())).await.map_err(Trouble::from);
+            unsure.set(sent.as_ref().is_err_and(|trouble| trouble.outcome == Means::RetryUnsure));
+            sent
+        };
+        let ended = self.attempts.run(place, &call, attempt).await;
+        self.concluded(ended, unsure.get())
+    }
+
+    /// Without a place: the gate is shut, or a panic has lost the place.
+    fn unsent(&self) -> Sent {
+        let outcome = StepOutcome::Postponed(ErrorCode::CIRCUIT_OPEN);
+        Sent { outcome, attempts: 0, unsent: self.gate().shut() }
     }
 
     async fn post(&self, url: &str, body: Bytes) -> Result<MessageId, Unsent> {
-        let mut response = self.http.post(url, &self.config.access_token, body).await?;
+        let mut response = self.http.post_json(url, &self.auth(), body).await?;
         let body = response.whole(ERROR_BODY_MAX).await;
         if response.status == 200 {
             // Meta has taken it; only its id is missing when the body is cut.
             return graph::read_sent(&body?).ok_or(Unsent::Broken(Broken::Truncated));
         }
-        Err(Unsent::Refused(
-            graph::classify(response.status, &body.unwrap_or_default(), response.hints).into(),
-        ))
+        Err(refused(&response, &body.unwrap_or_default()))
     }
 
     async fn type_on(&self, typing: &Typing) {
-        let body = Bytes::from(graph::mark_read(&typing.message_id, true));
+        self.typing.set(self.typing.get() + 1);
+        let body = Bytes::from(graph::mark_read(&typing.message_id));
         let url = self.url(&typing.number);
         // Cosmetic: its failure is told by the send that follows.
         let _: Result<(), Broken> = self
             .http
             .attempt(async {
-                let mut response = self.http.post(&url, &self.config.access_token, body).await?;
+                let mut response = self.http.post_json(&url, &self.auth(), body).await?;
                 response.whole(ERROR_BODY_MAX).await.map(|_| ())
             })
             .await;
+        self.typing.set(self.typing.get() - 1);
     }
+
+    fn concluded(&self, ended: Ended<MessageId>, unsure: bool) -> Sent {
+        let (outcome, attempts) = match ended {
+            Ended::Done { value, attempts } => (StepOutcome::Accepted(value), attempts),
+            Ended::Drained { attempts } if unsure => (StepOutcome::Unknown(ErrorCode::DRAINED), attempts),
+            Ended::Drained { attempts } => {
+                let outcome = StepOutcome::Postponed(ErrorCode::DRAINED);
+                return Sent { outcome, attempts, unsent: Some(Shut::Draining) };
+            }
+            Ended::Failed { trouble, attempts } => match trouble.outcome {
+                Means::GiveUp => (StepOutcome::Failed(trouble.code), attempts),
+                Means::Unknown => (StepOutcome::Unknown(trouble.code), attempts),
+                Means::Retry | Means::RetryUnsure => (StepOutcome::Postponed(trouble.code), attempts),
+                Means::Pause(_) => {
+                    let unsent = self.gate().shut();
+                    return Sent { outcome: StepOutcome::Postponed(trouble.code), attempts, unsent };
+                }
+            },
+        };
+        Sent { outcome, attempts, unsent: None }
+    }
+}
+
+fn refused(response: &call::http::Response, body: &[u8]) -> Unsent {
+    Unsent::Refused(graph::classify(response.status, body, response.hints).into())
 }
 
 /// Why a part was not accepted.
@@ -212,27 +257,9 @@ impl From<Broken> for Unsent {
 impl From<Unsent> for Trouble {
     fn from(unsent: Unsent) -> Self {
         match unsent {
-            Unsent::Broken(Broken::Unsent) => Self::new(Fate::Retry, Broken::Unsent.code()),
-            Unsent::Broken(broken) => Self::new(Fate::Unknown, broken.code()),
+            Unsent::Broken(Broken::Unsent) => Self::new(Means::Retry, Broken::Unsent.code()),
+            Unsent::Broken(broken) => Self::new(Means::Unknown, broken.code()),
             Unsent::Refused(trouble) => trouble,
         }
     }
-}
-
-fn conclude(ended: Ended<MessageId>, unsure: bool) -> Sent {
-    let drained = matches!(ended, Ended::Drained { .. }) && !unsure;
-    let (outcome, attempts) = match ended {
-        Ended::Done { value, attempts } => (StepOutcome::Accepted(value), attempts),
-        Ended::Drained { attempts } if unsure => (StepOutcome::Unknown(ErrorCode::DRAINED), attempts),
-        Ended::Drained { attempts } => (StepOutcome::Postponed(ErrorCode::DRAINED), attempts),
-        Ended::Failed { trouble, attempts } => {
-            let outcome = match trouble.fate {
-                Fate::GiveUp => StepOutcome::Failed(trouble.code),
-                Fate::Unknown => StepOutcome::Unknown(trouble.code),
-                Fate::Retry | Fate::RetryUnsure | Fate::Pause => StepOutcome::Postponed(trouble.code),
-            };
-            (outcome, attempts)
-        }
-    };
-    Sent { outcome, attempts, drained }
 }

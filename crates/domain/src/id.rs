@@ -10,6 +10,12 @@ use crate::mask::mask;
 #[as_ref(str)]
 pub struct MessageId(String);
 
+/// Meta's id of a file, received or uploaded. Opaque; those of webhooks expire after 7 days, uploads after 30.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Display, From, AsRef)]
+#[from(String, &str)]
+#[as_ref(str)]
+pub struct MediaId(String);
+
 /// Meta's id of one of our own numbers (`metadata.phone_number_id`).
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Display, From, AsRef)]
 #[from(String, &str)]
@@ -51,7 +57,7 @@ pub struct Seq(pub i64);
 /// Where an answer goes: the phone when it is known, else the BSUID.
 ///
 /// Meta takes the two in different fields; a BSUID in `to` is accepted and delivered nowhere.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Address {
     /// Sent in `to`, with a leading `+`.
     Phone(Phone),

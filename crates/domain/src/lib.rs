@@ -6,6 +6,8 @@
 //! - [`message`]: what came in, in our words.
 //! - [`reply`]: what may go out. [`CustomerReply`] is the only type that can be sent to a person.
 //! - [`persona`]: who speaks.
+//! - [`service`]: the providers that are called.
+//! - [`speech`]: what is said aloud, and whether a person wishes to hear it.
 //! - [`turn`]: the state machine of one message.
 //! - [`policy`]: waits, windows and budgets.
 //! - [`ports`]: clock, randomness and faults, which enter through constructors.
@@ -19,12 +21,16 @@ pub mod persona;
 pub mod policy;
 pub mod ports;
 pub mod reply;
+pub mod service;
+pub mod speech;
 pub mod time;
 pub mod turn;
 
-pub use id::{Address, Bsuid, MessageId, PersonId, Phone, PhoneNumberId, Seq, Tag};
-pub use message::{Content, Inbound, Item, Kind, Noted, Sender, Status, StatusUpdate};
+pub use id::{Address, Bsuid, MediaId, MessageId, PersonId, Phone, PhoneNumberId, Seq, Tag};
+pub use message::{Content, Inbound, Item, Kind, Medium, Noted, Sender, Status, StatusUpdate};
 pub use persona::Persona;
 pub use ports::{Clock, Fault, Faults, Random};
 pub use reply::{CustomerReply, ModelAnswer};
+pub use service::Service;
+pub use speech::{speakable, wish_in};
 pub use time::Millis;

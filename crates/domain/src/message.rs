@@ -2,7 +2,7 @@
 
 use derive_more::Display;
 
-use crate::id::{Bsuid, MessageId, Phone, PhoneNumberId, Tag};
+use crate::id::{Bsuid, MediaId, MessageId, Phone, PhoneNumberId, Tag};
 use crate::time::Millis;
 
 /// Who wrote. At least one of the two ids is present: the wire refuses an item without any.
@@ -49,17 +49,27 @@ pub enum Kind {
 pub enum Content {
     /// Words that go to the model: a text, a button's title, a caption, a place in words.
     Words(String),
-    /// Sound that would have to be heard first.
-    Sound,
+    /// Sound that has to be heard first: a voice note or an audio file.
+    Sound(MediaId),
     /// Nothing that can be made sense of yet.
     Unclear,
+}
+
+/// The form of an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Display)]
+#[display(rename_all = "snake_case")]
+pub enum Medium {
+    /// A voice note.
+    Voice,
+    /// Words.
+    Text,
 }
 
 impl std::fmt::Debug for Content {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Words(words) => write!(f, "Words({} characters)", words.chars().count()),
-            Self::Sound => f.write_str("Sound"),
+            Self::Sound(_) => f.write_str("Sound"),
             Self::Unclear => f.write_str("Unclear"),
         }
     }

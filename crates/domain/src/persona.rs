@@ -32,4 +32,6 @@ pub struct Texts {
     pub not_understood: PersonaText,
     /// A voice note that could not be listened to.
     pub please_write: PersonaText,
+    /// A voice note in which nothing could be heard.
+    pub heard_nothing: PersonaText,
 }

@@ -1,4 +1,4 @@
-//! The state machine of one message: `Accepted → Thinking → Sending → Done`, or `Dead`.
+//! The state machine of one message: `Accepted → Listening → Thinking → Speaking → Sending → Done`, or `Dead`.
 //!
 //! Pure. The conversation performs the [`Effect`] of each step and feeds the outcome back as the next
 //! [`Event`]. Every step ends in exactly one thing to do, so there is no order of effects to get wrong.
@@ -7,6 +7,7 @@ use std::borrow::Cow;
 
 use derive_more::{Display, Error};
 
+use crate::message::Medium;
 use crate::reply::{CustomerReply, ModelAnswer};
 
 /// What a failure is called in logs and the ledger: an HTTP status, a word of ours, or a provider's code; beside a
@@ -26,8 +27,16 @@ impl ErrorCode {
     pub const WINDOW_CLOSED: Self = Self(Cow::Borrowed("window_closed"));
     /// A send of which nobody can say whether it happened.
     pub const UNCERTAIN: Self = Self(Cow::Borrowed("uncertain"));
+    /// The answer is too long for a voice note.
+    pub const TOO_LONG: Self = Self(Cow::Borrowed("too_long"));
+    /// A file lies where our token must not be shown.
+    pub const FORBIDDEN_HOST: Self = Self(Cow::Borrowed("forbidden_host"));
+    /// What should have been a voice note is something else.
+    pub const NOT_VOICE: Self = Self(Cow::Borrowed("not_voice"));
     /// The whole turn took too long.
     pub const TURN_DEADLINE: Self = Self(Cow::Borrowed("turn_deadline"));
+    /// Not tried: the provider's circuit is open.
+    pub const CIRCUIT_OPEN: Self = Self(Cow::Borrowed("circuit_open"));
     /// Not tried, since the server drains.
     pub const DRAINED: Self = Self(Cow::Borrowed("drained"));
     /// The message made its conversation panic too often.
@@ -79,8 +88,19 @@ impl ErrorCode {
 pub enum Plan {
     /// Words that the model answers.
     Ask,
+    /// Sound that is heard first.
+    Listen,
     /// A text of the persona: a disclosure, a notice, or an answer to what cannot be understood.
     Say(CustomerReply),
+}
+
+/// Why a reply is an apology.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// What failed.
+    pub code: ErrorCode,
+    /// The apology is no answer: the message is a dead letter once it is out.
+    pub is_dead: bool,
 }
 
 /// What happens when nobody can say whether a send arrived and no status came in time.
@@ -97,8 +117,12 @@ pub enum AmbiguousSend {
 pub enum Turn {
     /// In the ledger, not begun.
     Accepted(Plan),
+    /// The sound is fetched and heard.
+    Listening,
     /// The model is asked.
     Thinking,
+    /// An answer exists; it becomes a voice note.
+    Speaking(Speaking),
     /// An answer exists; its parts go out one after the other.
     Sending(Sending),
     /// Every part was accepted. `failed`: the answer was an apology, and why.
@@ -110,19 +134,32 @@ pub enum Turn {
     Dead(ErrorCode),
 }
 
+/// The answer on its way to a voice note.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Speaking {
+    /// The same answer as text, for whatever goes wrong.
+    pub reply: CustomerReply,
+    /// The voice note exists; WhatsApp does not have it yet.
+    pub is_spoken: bool,
+}
+
 /// The answer on its way.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sending {
-    /// What the person will receive.
+    /// What the person will receive; the same as text, if it goes out as a voice note.
     pub reply: CustomerReply,
+    /// It goes out as one voice note.
+    pub is_voice: bool,
     /// The part that goes next, from 0; equal to the number of parts when all were accepted.
     pub part: usize,
     /// How often this part's send became unknown.
     pub unknowns: u32,
     /// The part's send is unknown now, and its status is waited for.
     pub awaiting: bool,
+    /// Later parts that WhatsApp has accepted already: one before them failed afterwards and goes again.
+    pub ahead: Vec<usize>,
     /// Why the reply is an apology.
-    pub failed: Option<ErrorCode>,
+    pub failed: Option<Failure>,
 }
 
 /// What happened.
@@ -130,18 +167,28 @@ pub struct Sending {
 pub enum Event {
     /// A conversation has taken up the message, for the first time or again.
     Begun,
+    /// The sound has become words.
+    Heard,
+    /// Nothing could be heard, or the sound could not be had or understood; the persona says so.
+    NotHeard(CustomerReply),
     /// The model has answered.
-    Answered(ModelAnswer),
+    Answered(ModelAnswer, Medium),
     /// The model has failed for good; the persona apologises.
-    ModelFailed(ErrorCode, CustomerReply),
+    ModelFailed(Failure, CustomerReply),
+    /// The answer is a voice note.
+    Spoken,
+    /// WhatsApp has the voice note.
+    Uploaded,
+    /// There will be no voice note.
+    VoiceFailed,
+    /// The step cannot be made now; it surely was not.
+    Postponed,
     /// WhatsApp has accepted the part.
     PartAccepted,
     /// Nobody can say whether the part arrived.
     PartUnknown,
     /// An unknown part's status did not come in time.
     PartMissing(AmbiguousSend),
-    /// WhatsApp cannot take the part now; it surely was not sent.
-    PartPostponed,
     /// WhatsApp will never take the part.
     PartRefused(ErrorCode),
     /// It is given up without another try: the window has closed, or it keeps making us panic.
@@ -151,13 +198,21 @@ pub enum Event {
 /// What to do next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Effect {
+    /// Fetch the sound and have it heard.
+    Listen,
     /// Ask the model.
     Ask,
+    /// Have the answer spoken.
+    Speak,
+    /// Hand the voice note to WhatsApp.
+    Upload,
+    /// Turn the recorded answer back to text, and send that.
+    FallBack,
     /// Send this part.
     Send(usize),
     /// Hold the row until its status has come or the wait is over.
     AwaitStatus,
-    /// Hold the row until WhatsApp may take it.
+    /// Hold the row until the provider may be asked.
     Postpone,
     /// Close the row.
     Finish,
@@ -178,38 +233,89 @@ impl Turn {
     /// [`IllegalTransition`] for every pair that is not listed here.
     pub fn step(self, event: Event) -> Result<(Self, Effect), IllegalTransition> {
         match (self, event) {
+            (Self::Accepted(Plan::Listen) | Self::Listening, Event::Begun) => {
+                Ok((Self::Listening, Effect::Listen))
+            }
             (Self::Accepted(Plan::Ask) | Self::Thinking, Event::Begun) => Ok((Self::Thinking, Effect::Ask)),
             (Self::Accepted(Plan::Say(reply)), Event::Begun) => Ok(Sending::start(reply, None)),
-            (Self::Thinking, Event::Answered(answer)) => {
+            (Self::Listening, Event::Heard) => Ok((Self::Thinking, Effect::Ask)),
+            (Self::Listening, Event::NotHeard(reply)) => Ok(Sending::start(reply, None)),
+            (Self::Thinking, Event::Answered(answer, Medium::Text)) => {
                 Ok(Sending::start(CustomerReply::from(&answer), None))
             }
-            (Self::Thinking, Event::ModelFailed(code, apology)) => Ok(Sending::start(apology, Some(code))),
-            (Self::Sending(sending), Event::Begun) if !sending.awaiting => Ok(sending.go_on()),
-            (Self::Accepted(_) | Self::Thinking | Self::Sending(_), Event::GivenUp(code)) => {
-                Ok((Self::Dead(code), Effect::Finish))
+            (Self::Thinking, Event::Answered(answer, Medium::Voice)) => {
+                let reply = CustomerReply::from(&answer);
+                Ok((Self::Speaking(Speaking { reply, is_spoken: false }), Effect::Speak))
             }
+            (Self::Thinking, Event::ModelFailed(failure, apology)) => {
+                Ok(Sending::start(apology, Some(failure)))
+            }
+            (turn @ (Self::Listening | Self::Thinking | Self::Speaking(_)), Event::Postponed) => {
+                Ok((turn, Effect::Postpone))
+            }
+            (Self::Speaking(speaking), event) if speaking.knows(&event) => Ok(speaking.step(&event)),
+            (Self::Sending(sending), Event::Begun) if !sending.awaiting => Ok(sending.go_on()),
+            (turn, Event::GivenUp(code)) if !turn.has_ended() => Ok((Self::Dead(code), Effect::Finish)),
             (Self::Sending(sending), event) if sending.has_more() => sending.step(event),
             (turn, event) => Err(IllegalTransition { turn: Box::new(turn), event: Box::new(event) }),
+        }
+    }
+
+    fn has_ended(&self) -> bool {
+        matches!(self, Self::Done { .. } | Self::Dead(_))
+    }
+}
+
+impl Speaking {
+    fn knows(&self, event: &Event) -> bool {
+        match event {
+            Event::Begun | Event::VoiceFailed => true,
+            Event::Spoken => !self.is_spoken,
+            Event::Uploaded => self.is_spoken,
+            _ => false,
+        }
+    }
+
+    fn step(self, event: &Event) -> (Turn, Effect) {
+        match event {
+            Event::Uploaded => {
+                let (turn, effect) = Sending::start(self.reply, None);
+                let Turn::Sending(sending) = turn else { return (turn, effect) };
+                (Turn::Sending(Sending { is_voice: true, ..sending }), effect)
+            }
+            Event::VoiceFailed => Sending::start(self.reply, None),
+            _ => {
+                let is_spoken = self.is_spoken || *event == Event::Spoken;
+                let effect = if is_spoken { Effect::Upload } else { Effect::Speak };
+                (Turn::Speaking(Self { is_spoken, ..self }), effect)
+            }
         }
     }
 }
 
 impl Sending {
-    fn start(reply: CustomerReply, failed: Option<ErrorCode>) -> (Turn, Effect) {
-        Self { reply, part: 0, unknowns: 0, awaiting: false, failed }.go_on()
+    fn start(reply: CustomerReply, failed: Option<Failure>) -> (Turn, Effect) {
+        Self { reply, is_voice: false, part: 0, unknowns: 0, awaiting: false, ahead: Vec::new(), failed }
+            .go_on()
     }
 
     fn has_more(&self) -> bool {
-        self.part < self.reply.parts().len()
+        self.part < if self.is_voice { 1 } else { self.reply.parts().len() }
     }
 
-    fn go_on(self) -> (Turn, Effect) {
+    fn go_on(mut self) -> (Turn, Effect) {
+        while self.ahead.contains(&self.part) {
+            self.part += 1;
+        }
         if self.has_more() {
             let part = self.part;
-            (Turn::Sending(self), Effect::Send(part))
-        } else {
-            (Turn::Done { failed: self.failed }, Effect::Finish)
+            return (Turn::Sending(self), Effect::Send(part));
         }
+        let ended = match self.failed {
+            Some(Failure { code, is_dead: true }) => Turn::Dead(code),
+            failed => Turn::Done { failed: failed.map(|failure| failure.code) },
+        };
+        (ended, Effect::Finish)
     }
 
     fn step(mut self, event: Event) -> Result<(Turn, Effect), IllegalTransition> {
@@ -226,7 +332,11 @@ impl Sending {
                 Ok(Self { awaiting: false, ..self }.go_on())
             }
             Event::PartMissing(_) if self.awaiting => Ok((Turn::Dead(ErrorCode::UNCERTAIN), Effect::Finish)),
-            Event::PartPostponed if !self.awaiting => Ok((Turn::Sending(self), Effect::Postpone)),
+            Event::Postponed if !self.awaiting => Ok((Turn::Sending(self), Effect::Postpone)),
+            Event::VoiceFailed if self.is_voice => {
+                let text = Self { is_voice: false, part: 0, unknowns: 0, awaiting: false, ..self };
+                Ok((Turn::Sending(text), Effect::FallBack))
+            }
             Event::PartRefused(code) => Ok((Turn::Dead(code), Effect::Finish)),
             event => Err(IllegalTransition { turn: Box::new(Turn::Sending(self)), event: Box::new(event) }),
         }

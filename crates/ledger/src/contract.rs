@@ -9,11 +9,13 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use parlante_domain::policy::Line;
-use parlante_domain::turn::ErrorCode;
+use parlante_domain::turn::{ErrorCode, Failure};
 use parlante_domain::{
-    Address, Content, CustomerReply, Item, Kind, MessageId, Millis, Noted, PersonId, PhoneNumberId, Seq, Tag,
+    Address, Content, CustomerReply, Item, Kind, MediaId, Medium, MessageId, Millis, Noted, PersonId,
+    PhoneNumberId, Seq, Service, Tag,
 };
 
+use crate::audio::Audio;
 use crate::error::LedgerError;
 use crate::operator::{Forgotten, Replay, Replayed, Retained, Retention, Traced, Unanswered, Which};
 
@@ -31,13 +33,25 @@ pub trait Ledger: Send + Sync + 'static {
     fn begin(&self, begin: Begin) -> Answer<Recorded>;
     /// Records the result of a step, and the intent of the next.
     fn advance(&self, advance: Advance) -> Answer<Recorded>;
-    /// Records the result of the last step and closes the row. A row that has ended stays as it is.
+    /// Records the result of the last step and closes the row; one of which a part goes once more stays open. A row
+    /// that has ended stays as it is.
     fn finish(&self, finish: Finish) -> Answer<Finished>;
-    /// Gives the row back until a later time. It keeps its place.
+    /// Gives the row back until a later time, or until a channel opens. It keeps its place.
     fn hold(&self, hold: Hold) -> Answer<Held>;
+    /// Lets the `most` oldest rows go on that wait for this channel: they are due at once, and wait for nothing. One
+    /// wake for each, oldest first. A row behind another of its person's is let go with those before it, without a
+    /// wake and beyond `most`.
+    fn release(&self, service: Service, now: Millis, most: usize) -> Answer<Vec<Wake>>;
+    /// Turns a spoken reply into a written one; one that is written already stays as it is. All of its parts go out
+    /// under numbers of their own, so the row has to be read again; what was spoken and uploaded is dropped.
+    fn fall_back(&self, seq: Seq, now: Millis) -> Answer<Recorded>;
+    /// Keeps the form in which a person wants to be answered. The newest wish counts, also where two people turn out
+    /// to be one.
+    fn prefer(&self, person: PersonId, wish: Medium) -> Answer<()>;
     /// Counts a panic of the row's conversation; answers how many there have been, 0 for a row that is gone.
     fn panicked(&self, seq: Seq) -> Answer<u32>;
-    /// Once at start, before anything else: finds what the last process left.
+    /// Once at start, before anything else: finds what the last process left. Every channel is open in a new process,
+    /// so what waited for one is due at once.
     fn recover(&self, recover: Recover) -> Answer<Recovered>;
     /// Once, when the server is ready: statuses are listened for from here on, so a send found without its result
     /// waits for its own no longer than `until`.
@@ -45,12 +59,15 @@ pub trait Ledger: Send + Sync + 'static {
 
     /// The row that a person's conversation has to take up now; `None` if it has none or must wait.
     fn head(&self, person: PersonId, now: Millis) -> Answer<Option<Row>>;
-    /// People whose next row is due, longest waiting first.
+    /// People whose next row is due, longest waiting first. Rows that nobody has in progress and rows in progress, of
+    /// which a conversation may have been lost, take turns: neither sort uses up the limit before the other.
     fn due(&self, now: Millis, limit: usize) -> Answer<Vec<Wake>>;
+    /// The spoken answer of a row; kept from [`StepOutcome::Spoken`] until the row is done, turned to text or erased.
+    fn audio(&self, seq: Seq) -> Answer<Option<Vec<u8>>>;
     /// The newest lines of a person's conversation, oldest first.
     fn history(&self, person: PersonId, limit: usize) -> Answer<Vec<Line>>;
-    /// Meta's id of this part, if a status has told that WhatsApp took it.
-    fn was_sent(&self, tag: Tag) -> Answer<Option<MessageId>>;
+    /// What statuses have told of this part.
+    fn told_of(&self, tag: Tag) -> Answer<Told>;
     /// Numbers for `/stats`.
     fn counts(&self) -> Answer<Counts>;
 
@@ -87,7 +104,7 @@ pub struct Accept {
 }
 
 /// What the accept transaction decides by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 pub struct AcceptRules {
     /// Open messages that one person may have.
     pub backlog: u32,
@@ -95,6 +112,11 @@ pub struct AcceptRules {
     pub stale_after: Duration,
     /// An id is remembered this long.
     pub remember: Duration,
+    /// Whether the code of a `failed` status speaks of our own channel (its token, its account), not of this send: then
+    /// the part goes once more when the channel works again.
+    pub is_channel_fault: fn(&str) -> bool,
+    /// Whether the code of a `failed` status speaks of the file that was sent: then a voice note goes once more, as text.
+    pub is_media_fault: fn(&str) -> bool,
 }
 
 /// What became of a webhook.
@@ -147,6 +169,21 @@ pub enum Verdict {
     Unmatched,
     /// A status that says an answered message did not arrive after all.
     Undone(DeadLetter),
+    /// A status that says the channel is at fault. The part goes once more, and its row is open, again or still.
+    ChannelFault {
+        /// The provider's code.
+        code: ErrorCode,
+    },
+    /// A status that says a voice note could not be delivered as such. The same answer goes as text, and its row is
+    /// open, again or still.
+    VoiceFailed {
+        /// Meta's id of the person's message.
+        message_id: MessageId,
+        /// Who wrote it.
+        user: Address,
+        /// The provider's code.
+        code: ErrorCode,
+    },
 }
 
 /// A message that turned out not to be answered, other than by its own turn.
@@ -163,10 +200,16 @@ pub struct DeadLetter {
 }
 
 /// A paid or visible step of a row.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Step {
+    /// A voice note or an audio file is heard.
+    Transcribe,
     /// The model is asked.
     Complete,
+    /// The answer is spoken.
+    Speak,
+    /// What was spoken is uploaded.
+    Upload,
     /// This part is sent. The parts of a reply are numbered from [`Row::first_part`].
     Send(u32),
 }
@@ -194,8 +237,19 @@ pub struct Settle {
 /// What came of a step.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StepOutcome {
+    /// It was heard.
+    Heard {
+        /// What was said; empty where nobody spoke.
+        words: String,
+        /// What the model counted, where it tells.
+        usage: Option<Usage>,
+    },
     /// The model answered.
     Answered(Usage),
+    /// The answer is spoken.
+    Spoken(Audio),
+    /// The spoken answer has this id at Meta's.
+    Uploaded(MediaId),
     /// WhatsApp accepted the part under this id.
     Accepted(MessageId),
     /// It failed for good.
@@ -222,8 +276,10 @@ pub struct Reply {
     pub reply: CustomerReply,
     /// The model's own words, for the history; `None` for a text of the persona.
     pub words: Option<String>,
+    /// Its first part goes out as a voice note.
+    pub is_voice: bool,
     /// Why it is an apology.
-    pub failed: Option<ErrorCode>,
+    pub failed: Option<Failure>,
 }
 
 /// See [`Ledger::begin`].
@@ -246,7 +302,8 @@ pub struct Begin {
 pub enum Recorded {
     /// Yes; it is in the ledger.
     Yes,
-    /// The row is not this person's open row any more, and nothing was recorded: look for the head again.
+    /// The row is not this person's open row any more, and nothing was recorded; or its reply has been turned to text
+    /// meanwhile, and only the result of the last step was. Look for the head again.
     No,
 }
 
@@ -294,11 +351,14 @@ pub enum Ending {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finished {
     /// How the row really ended: a part that a status called failed makes it dead. A row that is gone because its
-    /// person was forgotten is dead of `forgotten`.
-    pub ending: Ending,
+    /// person was forgotten is dead of `forgotten`. `None`: it is open and due, since a part of it goes once more
+    /// (see [`Verdict::ChannelFault`]); look for the head again.
+    pub ending: Option<Ending>,
     /// It had ended before, and nothing was changed.
     pub repeated: bool,
-    /// The person's open messages that still wait.
+    /// The row had ended as done before a late status opened it again, and that was told: a second `Done` is no news.
+    pub told: bool,
+    /// The person's open messages that still wait; this one too, if it is open.
     pub remaining: u32,
     /// Attempts made for this row, all steps together.
     pub attempts: u32,
@@ -313,6 +373,8 @@ pub struct Hold {
     pub now: Millis,
     /// When it is due again.
     pub until: Millis,
+    /// The channel that has to open first. Then `until` is only the latest time: see [`Ledger::release`].
+    pub waits_for: Option<Service>,
     /// The step that ended without success; `None` to give the row back as it is (drain).
     pub settle: Option<Settle>,
 }
@@ -326,6 +388,17 @@ pub enum Held {
     Settled,
     /// The row is not open any more: look for the head again.
     Closed,
+}
+
+/// What [`Ledger::told_of`] knows of a part.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Told {
+    /// No status has come, or none that says how its last send fared.
+    Nothing,
+    /// WhatsApp took it, under this id.
+    Sent(MessageId),
+    /// It failed with this code.
+    Failed(ErrorCode),
 }
 
 /// See [`Ledger::recover`].
@@ -387,20 +460,33 @@ pub struct Row {
     pub newest_at: Millis,
     /// A conversation has taken it up before.
     pub begun: bool,
+    /// What was heard of it; empty where nobody spoke.
+    pub heard: Option<String>,
+    /// The form in which the person wants to be answered, if they said so.
+    pub wish: Option<Medium>,
     /// Its reply, once known.
     pub reply: Option<Reply>,
+    /// The reply is spoken: see [`Ledger::audio`].
+    pub has_audio: bool,
+    /// Meta's id of the spoken reply, once uploaded.
+    pub media: Option<MediaId>,
+    /// Why the reply could not be spoken or uploaded.
+    pub speak_failed: Option<ErrorCode>,
     /// The number of the reply's first part, in [`Step::Send`] and in its tag. Above 0 once an apology was sent and
-    /// the message replayed: a late status of the apology must not settle the answer.
+    /// the message replayed, or a voice note turned to text: a late status of what was sent before must not settle it.
     pub first_part: u32,
     /// Leading parts of the reply that WhatsApp has accepted.
     pub parts_sent: u32,
-    /// Where the next part stands.
+    /// Parts beyond the next one that WhatsApp has accepted, from 0 within the reply, rising: one before them failed
+    /// afterwards and goes once more.
+    pub parts_ahead: Vec<u32>,
+    /// Where the next part stands. If a later one has failed or is unknown, it is that which stands here: it decides
+    /// whether anything is sent at all.
     pub next_part: PartState,
-    /// Attempts made so far for the next part.
-    pub next_part_attempts: u32,
-    /// How often the next part became unknown; however often the process died over it, that is one.
+    /// How often that part became unknown; however often the process died over it, that is one.
     pub unknowns: u32,
-    /// How often in a row it was held because WhatsApp would not take it.
+    /// How often in a row it was held because WhatsApp would not take a part or an upload. Waits for a channel do not
+    /// count.
     pub holds: u32,
     /// Panics of its conversation so far.
     pub panics: u32,

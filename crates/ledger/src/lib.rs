@@ -9,12 +9,14 @@
 //! committed before the step, and a *result*, committed after it; the result of one step and the intent of the
 //! next share a commit.
 
+mod audio;
 pub mod contract;
 mod error;
 pub mod operator;
 pub mod sqlite;
 mod stored;
 
+pub use audio::{AUDIO_BYTES_MAX, Audio, AudioTooLong};
 pub use contract::*;
 pub use error::{LedgerError, OpenError};
 pub use operator::*;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use derive_more::Display;
 use parlante_domain::turn::ErrorCode;
-use parlante_domain::{Address, Kind, MessageId, Millis, PersonId, Seq, Status};
+use parlante_domain::{Address, Kind, MessageId, Millis, PersonId, Seq, Service, Status};
 
 use crate::contract::{Purpose, Step, Usage, Wake};
 
@@ -58,6 +58,8 @@ pub struct TracedRow {
     pub ended_at: Option<Millis>,
     /// When it may be taken up; open rows only.
     pub due: Option<Millis>,
+    /// The channel that has to open first; `due` is the latest time then.
+    pub waits_for: Option<Service>,
     /// Panics of its conversation.
     pub panics: u32,
     /// Processes that died over it.
@@ -68,7 +70,7 @@ pub struct TracedRow {
     pub replays: u32,
     /// Parts of its reply; 0 while there is none.
     pub parts: u32,
-    /// Its steps: the model first, then the parts by number.
+    /// Its steps in the order in which they are made, the parts by number.
     pub steps: Vec<TracedStep>,
 }
 

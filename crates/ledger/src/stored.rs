@@ -1,8 +1,8 @@
 //! The stored forms: content and replies as JSON with a version, everything else as a word or a number. They are
 //! apart from the domain's types so that the code can move while files stay readable.
 
-use parlante_domain::turn::ErrorCode;
-use parlante_domain::{Content, CustomerReply, Kind, Status};
+use parlante_domain::turn::{ErrorCode, Failure};
+use parlante_domain::{Content, CustomerReply, Kind, Medium, Service, Status};
 use serde::{Deserialize, Serialize};
 
 use crate::contract::{Purpose, Reply, Step};
@@ -12,7 +12,12 @@ use crate::operator::{RowState, StepState};
 #[serde(tag = "v")]
 enum StoredContent {
     #[serde(rename = "1")]
-    V1 { what: What, words: Option<String> },
+    V1 {
+        what: What,
+        words: Option<String>,
+        #[serde(default)]
+        media: Option<String>,
+    },
 }
 
 #[derive(Serialize, Deserialize)]
@@ -27,24 +32,33 @@ enum What {
 #[serde(tag = "v")]
 enum StoredReply {
     #[serde(rename = "1")]
-    V1 { parts: Vec<String>, words: Option<String>, failed: Option<String> },
+    V1 {
+        parts: Vec<String>,
+        words: Option<String>,
+        failed: Option<String>,
+        #[serde(default)]
+        dead: bool,
+        #[serde(default)]
+        voice: bool,
+    },
 }
 
 pub(crate) fn write_content(content: &Content) -> Result<String, serde_json::Error> {
-    let stored = match content {
-        Content::Words(words) => StoredContent::V1 { what: What::Words, words: Some(words.clone()) },
-        Content::Sound => StoredContent::V1 { what: What::Sound, words: None },
-        Content::Unclear => StoredContent::V1 { what: What::Unclear, words: None },
+    let (what, words, media) = match content {
+        Content::Words(words) => (What::Words, Some(words.clone()), None),
+        Content::Sound(media) => (What::Sound, None, Some(media.to_string())),
+        Content::Unclear => (What::Unclear, None, None),
     };
-    serde_json::to_string(&stored)
+    serde_json::to_string(&StoredContent::V1 { what, words, media })
 }
 
 pub(crate) fn read_content(json: &str) -> Result<Content, serde_json::Error> {
-    let StoredContent::V1 { what, words } = serde_json::from_str(json)?;
-    Ok(match (what, words) {
-        (What::Words, Some(words)) => Content::Words(words),
-        (What::Sound, _) => Content::Sound,
-        (What::Words, None) | (What::Unclear, _) => Content::Unclear,
+    let StoredContent::V1 { what, words, media } = serde_json::from_str(json)?;
+    Ok(match (what, words, media) {
+        (What::Words, Some(words), _) => Content::Words(words),
+        (What::Sound, _, Some(media)) => Content::Sound(media.into()),
+        // Sound was once kept without the id under which it could be heard.
+        (What::Words | What::Sound, ..) | (What::Unclear, ..) => Content::Unclear,
     })
 }
 
@@ -52,13 +66,25 @@ pub(crate) fn write_reply(reply: &Reply) -> Result<String, serde_json::Error> {
     serde_json::to_string(&StoredReply::V1 {
         parts: reply.reply.parts().to_vec(),
         words: reply.words.clone(),
-        failed: reply.failed.as_ref().map(|code| code.as_str().to_owned()),
+        failed: reply.failed.as_ref().map(|failure| failure.code.as_str().to_owned()),
+        dead: reply.failed.as_ref().is_some_and(|failure| failure.is_dead),
+        voice: reply.is_voice,
     })
 }
 
 pub(crate) fn read_reply(json: &str) -> Result<Reply, serde_json::Error> {
-    let StoredReply::V1 { parts, words, failed } = serde_json::from_str(json)?;
-    Ok(Reply { reply: CustomerReply::recorded(parts), words, failed: failed.map(ErrorCode::recorded) })
+    let StoredReply::V1 { parts, words, failed, dead, voice } = serde_json::from_str(json)?;
+    let failed = failed.map(|code| Failure { code: ErrorCode::recorded(code), is_dead: dead });
+    Ok(Reply { reply: CustomerReply::recorded(parts), words, is_voice: voice, failed })
+}
+
+pub(crate) fn read_medium(word: Option<&str>) -> Option<Medium> {
+    word.and_then(|word| [Medium::Voice, Medium::Text].into_iter().find(|medium| medium.to_string() == word))
+}
+
+/// The channel of a stored word. One that this version does not know is none: the row is due at its time.
+pub(crate) fn read_service(word: Option<&str>) -> Option<Service> {
+    word.and_then(|word| Service::ALL.into_iter().find(|service| service.to_string() == word))
 }
 
 /// Every kind with its stored word, which is also the word in logs.
@@ -101,13 +127,22 @@ pub(crate) fn read_purpose(number: i64) -> Purpose {
 /// The word and the number under which a step is kept.
 pub(crate) fn step_key(step: Step) -> (&'static str, u32) {
     match step {
+        Step::Transcribe => ("transcribe", 0),
         Step::Complete => ("complete", 0),
+        Step::Speak => ("speak", 0),
+        Step::Upload => ("upload", 0),
         Step::Send(part) => ("send", part),
     }
 }
 
 pub(crate) fn read_step(word: &str, part: u32) -> Step {
-    if word == "complete" { Step::Complete } else { Step::Send(part) }
+    match word {
+        "transcribe" => Step::Transcribe,
+        "complete" => Step::Complete,
+        "speak" => Step::Speak,
+        "upload" => Step::Upload,
+        _ => Step::Send(part),
+    }
 }
 
 pub(crate) fn read_step_state(word: &str) -> StepState {
@@ -146,7 +181,7 @@ mod tests {
 
     #[test]
     fn content_and_kinds_come_back_as_they_went() {
-        for content in [Content::Words("ciao".into()), Content::Sound, Content::Unclear] {
+        for content in [Content::Words("ciao".into()), Content::Sound("1234".into()), Content::Unclear] {
             assert_eq!(read_content(&write_content(&content).unwrap()).unwrap(), content);
         }
         for kind in KINDS {
@@ -155,6 +190,31 @@ mod tests {
         for purpose in [Purpose::Disclosure, Purpose::Overflow, Purpose::Answer] {
             assert_eq!(read_purpose(purpose_number(purpose)), purpose);
         }
+    }
+
+    #[test]
+    fn what_the_first_version_wrote_is_read() {
+        let content = |json| read_content(json).unwrap();
+        assert_eq!(content(r#"{"v":"1","what":"words","words":"ciao"}"#), Content::Words("ciao".into()));
+        assert_eq!(content(r#"{"v":"1","what":"sound","words":null}"#), Content::Unclear);
+        let apology = read_reply(r#"{"v":"1","parts":["sorry"],"words":null,"failed":"401"}"#).unwrap();
+        assert_eq!(apology.failed, Some(Failure { code: ErrorCode::status(401), is_dead: false }));
+        assert!(!apology.is_voice);
+    }
+
+    #[test]
+    fn channels_forms_and_steps_come_back_by_their_names() {
+        for step in [Step::Transcribe, Step::Complete, Step::Speak, Step::Upload, Step::Send(2)] {
+            let (word, part) = step_key(step);
+            assert_eq!(read_step(word, part), step);
+        }
+        for medium in [Medium::Voice, Medium::Text] {
+            assert_eq!(read_medium(Some(&medium.to_string())), Some(medium));
+        }
+        for service in Service::ALL {
+            assert_eq!(read_service(Some(&service.to_string())), Some(service));
+        }
+        assert_eq!((read_service(Some("fax")), read_service(None)), (None, None));
     }
 
     #[test]

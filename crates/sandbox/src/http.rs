@@ -18,8 +18,9 @@ use futures_util::stream::{self, LocalBoxStream, StreamExt};
 
 use crate::script::Fault;
 
-/// The largest request body: a chat with a long history is some 100 kB, and a mistake must not fill the memory.
-const BODY_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// The largest request body: beyond what any provider takes (25 MB of sound), so that the stand-ins can refuse in
+/// their own words; and a mistake must not fill the memory.
+const BODY_BYTES_MAX: usize = 32 * 1024 * 1024;
 
 /// How long a hanging reply keeps its connection: longer than any client's patience, short enough to be given back.
 const HANG_MAX: Duration = Duration::from_secs(600);

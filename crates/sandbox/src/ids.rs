@@ -29,6 +29,12 @@ pub(crate) fn opaque(prefix: &str) -> String {
     id
 }
 
+/// A number of 16 random digits, as the ids of media are.
+pub(crate) fn digits() -> String {
+    let tail = random::<15>().map(|byte| char::from(b'0' + byte % 10));
+    std::iter::once('1').chain(tail).collect()
+}
+
 /// The business-scoped user id of a phone: always the same one for the same digits, and not to be read back.
 pub fn bsuid_of(phone: &str) -> String {
     let country =
@@ -46,7 +52,7 @@ fn random<const N: usize>() -> [u8; N] {
 }
 
 /// Standard base64 with padding.
-fn base64(bytes: &[u8]) -> String {
+pub(crate) fn base64(bytes: &[u8]) -> String {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
     for chunk in bytes.chunks(3) {

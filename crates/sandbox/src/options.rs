@@ -9,6 +9,8 @@ pub struct Options {
     pub meta: MetaOptions,
     /// The stand-in of OpenAI.
     pub openai: OpenAiOptions,
+    /// The stand-in of ElevenLabs.
+    pub elevenlabs: ElevenLabsOptions,
     /// The phone page, if there is to be one.
     pub page: Option<PageOptions>,
     /// No artificial latency: answers and statuses come at once instead of at a human pace.
@@ -20,7 +22,7 @@ impl Options {
     pub fn for_tests() -> Self {
         let meta = MetaOptions { redelivery: vec![Duration::from_millis(50)], ..MetaOptions::default() };
         let openai = OpenAiOptions { voice: Answers::Echo, ..OpenAiOptions::default() };
-        Self { meta, openai, page: None, fast: true }
+        Self { meta, openai, fast: true, ..Self::default() }
     }
 }
 
@@ -51,6 +53,8 @@ pub struct MetaOptions {
     pub statuses: bool,
     /// The wait before each of these statuses; none if the sandbox is `fast`.
     pub status_delay: Duration,
+    /// The webhook of a sound has its URL, as since the end of 2025; else it must be looked up.
+    pub media_urls: bool,
     /// Webhook requests under way at once. 64 is what a busy number sees; 1 makes deliveries strictly sequential.
     pub in_flight: usize,
 }
@@ -72,6 +76,7 @@ impl Default for MetaOptions {
             escaped_slashes: false,
             statuses: true,
             status_delay: Duration::from_millis(700),
+            media_urls: true,
             in_flight: 64,
         }
     }
@@ -82,8 +87,10 @@ impl Default for MetaOptions {
 pub struct OpenAiOptions {
     /// The bearer token that calls must carry.
     pub api_key: String,
-    /// The models that exist.
+    /// The chat models that exist.
     pub models: Vec<String>,
+    /// The transcription models that exist.
+    pub transcription_models: Vec<String>,
     /// Who answers.
     pub voice: Answers,
     /// Where to listen on 127.0.0.1; a free port if not given.
@@ -95,6 +102,9 @@ impl Default for OpenAiOptions {
         Self {
             api_key: "sandbox-openai-key".into(),
             models: ["gpt-5.4-mini", "gpt-5.4", "gpt-5.4-nano", "gpt-4o-mini"].map(String::from).to_vec(),
+            transcription_models: ["gpt-4o-mini-transcribe", "gpt-4o-transcribe", "whisper-1"]
+                .map(String::from)
+                .to_vec(),
             voice: Answers::Joe,
             port: None,
         }
@@ -108,6 +118,37 @@ pub enum Answers {
     Joe,
     /// `echo: ` and the last message of the user.
     Echo,
+}
+
+/// What the account at ElevenLabs may do.
+#[derive(Clone, Debug)]
+pub struct ElevenLabsOptions {
+    /// The key that requests must carry in `xi-api-key`.
+    pub api_key: String,
+    /// The ids of the voices that exist. They all speak as Joe.
+    pub voices: Vec<String>,
+    /// The models that exist.
+    pub models: Vec<String>,
+    /// How many characters may be spoken before the quota is used up.
+    pub characters_limit: u64,
+    /// Errors come in the envelope of old, `{"detail": {"status", "message"}}`.
+    pub legacy_errors: bool,
+    /// Where to listen on 127.0.0.1; a free port if not given.
+    pub port: Option<u16>,
+}
+
+impl Default for ElevenLabsOptions {
+    fn default() -> Self {
+        let models = ["eleven_flash_v2_5", "eleven_turbo_v2_5", "eleven_multilingual_v2", "eleven_v3"];
+        Self {
+            api_key: "sandbox-elevenlabs-key".into(),
+            voices: vec!["sandboxVoiceOfJoe001".into()],
+            models: models.map(String::from).to_vec(),
+            characters_limit: 1_000_000,
+            legacy_errors: false,
+            port: None,
+        }
+    }
 }
 
 /// The phone page.

@@ -1,4 +1,4 @@
-//! One sandbox: up to three listeners in an actix system of their own, and the handles to them.
+//! One sandbox: up to five listeners in an actix system of their own, and the handles to them.
 
 use std::io;
 use std::net::TcpListener;
@@ -8,6 +8,7 @@ use std::thread::{self, JoinHandle};
 use actix_web::dev::Server;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::elevenlabs::ElevenLabs;
 use crate::happening::Witness;
 use crate::http::bind;
 use crate::meta::{Engine, Meta};
@@ -22,6 +23,8 @@ pub struct Sandbox {
     pub meta: Meta,
     /// The stand-in of OpenAI.
     pub openai: OpenAi,
+    /// The stand-in of ElevenLabs.
+    pub elevenlabs: ElevenLabs,
     /// Where the phone page is, if there is one.
     pub page_url: Option<String>,
     /// Someone on the page wants the server killed, now and without mercy. Never comes if there is no page.
@@ -38,15 +41,19 @@ impl Sandbox {
     /// If a port that was asked for is taken, or the thread cannot be started.
     pub fn start(options: Options) -> io::Result<Self> {
         let meta_listener = bind(options.meta.port)?;
+        let media_listener = bind(None)?;
         let openai_listener = bind(options.openai.port)?;
+        let elevenlabs_listener = bind(options.elevenlabs.port)?;
         let page_listener = options.page.map(|page| bind(page.port)).transpose()?;
         let page_url = page_listener.as_ref().map(url).transpose()?;
 
         let board = Board::new();
         let witness = if page_url.is_some() { board.witness() } else { Witness::default() };
-        let (meta, engine) = Meta::new(options.meta, &url(&meta_listener)?, options.fast, witness.clone());
+        let origins = (url(&meta_listener)?, url(&media_listener)?);
+        let (meta, engine) = Meta::new(options.meta, origins, options.fast, witness.clone());
         let openai_url = format!("{}/v1", url(&openai_listener)?);
         let openai = OpenAi::new(options.openai, &openai_url, options.fast, witness);
+        let elevenlabs = ElevenLabs::new(options.elevenlabs, &url(&elevenlabs_listener)?, options.fast);
         // One wish is enough: the server can only be killed once.
         let (killer, kill) = mpsc::channel(1);
         let page = page_listener
@@ -54,12 +61,17 @@ impl Sandbox {
 
         let (stop, stopped) = oneshot::channel();
         let (ready, started) = sync_channel(1);
-        let parts = Parts { meta: (engine, meta_listener), openai: (openai.clone(), openai_listener), page };
+        let parts = Parts {
+            meta: (engine, meta_listener, media_listener),
+            openai: (openai.clone(), openai_listener),
+            elevenlabs: (elevenlabs.clone(), elevenlabs_listener),
+            page,
+        };
         let thread = thread::Builder::new()
             .name("sandbox".into())
             .spawn(move || actix_rt::System::new().block_on(parts.run(&ready, stopped)))?;
         started.recv().map_err(|_| io::Error::other("the sandbox's thread has ended"))??;
-        Ok(Self { meta, openai, page_url, kill, board, stop: Some(stop), thread: Some(thread) })
+        Ok(Self { meta, openai, elevenlabs, page_url, kill, board, stop: Some(stop), thread: Some(thread) })
     }
 
     /// Tells the phone page how the server is.
@@ -81,8 +93,10 @@ impl Drop for Sandbox {
 
 /// What the thread runs.
 struct Parts {
-    meta: (Engine, TcpListener),
+    /// With its own listener and that of the other host of media.
+    meta: (Engine, TcpListener, TcpListener),
     openai: (OpenAi, TcpListener),
+    elevenlabs: (ElevenLabs, TcpListener),
     page: Option<(Page, TcpListener)>,
 }
 
@@ -106,7 +120,9 @@ impl Parts {
     }
 
     fn start(self) -> io::Result<Vec<Server>> {
-        let mut servers = vec![self.meta.0.start(self.meta.1)?, self.openai.0.start(self.openai.1)?];
+        let mut servers = Vec::from(self.meta.0.start(self.meta.1, self.meta.2)?);
+        servers.push(self.openai.0.start(self.openai.1)?);
+        servers.push(self.elevenlabs.0.start(self.elevenlabs.1)?);
         if let Some((page, listener)) = self.page {
             servers.push(page.start(listener)?);
         }

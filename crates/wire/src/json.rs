@@ -48,7 +48,7 @@ impl<'a> Fields<'a> {
 
     /// An error code that is safe to log: a number or a short word, nothing that could hold a person's words.
     pub(crate) fn code(&self, name: &str) -> Option<String> {
-        let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.');
+        let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.' | b'+');
         self.text(name).filter(|code| (1..=CODE_BYTES_MAX).contains(&code.len()) && code.bytes().all(plain))
     }
 
@@ -122,6 +122,7 @@ mod tests {
         let code = |json: &str| Fields::parse(json).unwrap().code("code");
         assert_eq!(code(r#"{"code": 131026}"#).as_deref(), Some("131026"));
         assert_eq!(code(r#"{"code": "insufficient_quota"}"#).as_deref(), Some("insufficient_quota"));
+        assert_eq!(code(r#"{"code": "only_for_creator+"}"#).as_deref(), Some("only_for_creator+"));
         assert_eq!(code(r#"{"code": "call Lucia at +39 324"}"#), None);
         assert_eq!(code(&format!(r#"{{"code": "{}"}}"#, "x".repeat(65))), None);
     }

@@ -1,11 +1,13 @@
-//! The few words in which every refusal of a provider ends, and what its headers ask for.
+//! The few words in which every call to a provider ends, and what the headers of a refusal ask for.
 
 use std::time::Duration;
 
 use derive_more::Display;
 use parlante_domain::turn::ErrorCode;
 
-/// What a refusal means for whoever made the call.
+use crate::date;
+
+/// How a call ended that brought nothing, for whoever made it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Display)]
 #[display(rename_all = "snake_case")]
 pub enum Outcome {
@@ -13,21 +15,44 @@ pub enum Outcome {
     Retry,
     /// Another try may succeed, but this one may have happened: look for it before repeating what is visible.
     RetryUnsure,
+    /// Nobody can say whether it happened. No refusal means this: it is for calls that got no answer.
+    Unknown,
     /// Another try would fail alike; it concerns this message only.
     GiveUp,
     /// Every message would fail alike until an operator acts; it concerns the whole channel.
-    Pause,
+    #[display("pause_{_0}")]
+    Pause(Cause),
+}
+
+/// Why a channel is paused, which decides how one finds out that it works again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Display)]
+#[display(rename_all = "snake_case")]
+pub enum Cause {
+    /// The key or token is not accepted: any call can tell, so the one that costs nothing does.
+    Credential,
+    /// Quota, payment, permission, a locked account, the model: only the real call can tell.
+    Account,
+}
+
+/// A provider's codes, each with its meaning.
+pub type Codes = &'static [(&'static str, Outcome)];
+
+/// The meaning of `code`, if the table has it.
+pub(crate) fn look_up(codes: Codes, code: &str) -> Option<Outcome> {
+    codes.iter().find(|(known, _)| *known == code).map(|(_, outcome)| *outcome)
 }
 
 /// A provider's answer that is not the one we wanted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
-    /// What to do about it.
+    /// What to do about it; never [`Outcome::Unknown`].
     pub outcome: Outcome,
     /// The HTTP status of the answer; 200 for an answer that began well and then turned into an error.
     pub status: u16,
-    /// The provider's own code: at most 64 letters, digits, `_`, `-` and `.`, so that it may be logged.
+    /// The provider's own code: at most 64 letters, digits, `_`, `-`, `.` and `+`, so that it may be logged.
     pub provider_code: Option<String>,
+    /// The code stands in the provider's table, or there is none. Others are worth counting: a table may be old.
+    pub is_known: bool,
     /// The shortest wait that the provider asks for.
     pub retry_after: Option<Duration>,
     /// The provider asks not to be asked again (`x-should-retry: false`), whatever the outcome says.
@@ -53,16 +78,21 @@ pub struct RetryHints {
 
 /// Reads the hints; `get` finds a header by its lower-case name.
 ///
-/// `Retry-After` is read as a number of seconds. A date (RFC 9110, 10.2.3) counts as absent: no provider of
-/// ours sends one, and without a clock it says nothing. `retry-after-ms` and `x-should-retry` are what
-/// OpenAI's own clients heed.
+/// `Retry-After` (RFC 9110, 10.2.3) is a number of seconds, or a date, which is compared with the answer's own
+/// `Date`, so that no clock of ours takes part; without one it counts as absent. `retry-after-ms` and
+/// `x-should-retry` are what OpenAI's own clients heed.
 pub fn retry_hints(get: impl Fn(&str) -> Option<String>) -> RetryHints {
     let number = |name: &str, unit_s: f64| {
         let value: f64 = get(name)?.trim().parse().ok()?;
         Duration::try_from_secs_f64(value * unit_s).ok()
     };
+    let until = || {
+        let seconds = |name| date::unix_seconds(get(name)?.trim());
+        // A date that has passed asks for no wait.
+        Some(Duration::from_secs(seconds("retry-after")?.saturating_sub(seconds("date")?)))
+    };
     RetryHints {
-        retry_after: number("retry-after-ms", 0.001).or_else(|| number("retry-after", 1.0)),
+        retry_after: number("retry-after-ms", 0.001).or_else(|| number("retry-after", 1.0)).or_else(until),
         stop: get("x-should-retry").is_some_and(|value| value.trim().eq_ignore_ascii_case("false")),
     }
 }
@@ -81,6 +111,17 @@ mod tests {
         assert_eq!(hints(&[("retry-after", " 0 ")]).retry_after, Some(Duration::ZERO));
         let both = hints(&[("retry-after", "1"), ("retry-after-ms", "800")]);
         assert_eq!(both.retry_after, Some(Duration::from_millis(800)));
+    }
+
+    #[test]
+    fn a_date_is_a_wait_from_the_answers_own_date() {
+        let wait = |until, date| hints(&[("retry-after", until), ("date", date)]).retry_after;
+        let now = "Wed, 21 Oct 2026 07:28:00 GMT";
+        assert_eq!(wait("Wed, 21 Oct 2026 07:28:09 GMT", now), Some(Duration::from_secs(9)));
+        assert_eq!(wait("Tue, 20 Oct 2026 07:28:00 GMT", now), Some(Duration::ZERO));
+        assert_eq!(wait("7", now), Some(Duration::from_secs(7)));
+        assert_eq!(wait("soon", now), None);
+        assert_eq!(wait(now, "today"), None);
     }
 
     #[test]
@@ -103,9 +144,22 @@ mod tests {
             outcome: Outcome::Retry,
             status: 503,
             provider_code: None,
+            is_known: true,
             retry_after: None,
             stop: false,
         };
         assert_eq!(refusal.code().as_str(), "503");
+    }
+
+    #[test]
+    fn every_outcome_has_one_word() {
+        let words = [
+            (Outcome::RetryUnsure, "retry_unsure"),
+            (Outcome::Pause(Cause::Credential), "pause_credential"),
+            (Outcome::Pause(Cause::Account), "pause_account"),
+        ];
+        for (outcome, word) in words {
+            assert_eq!(outcome.to_string(), word);
+        }
     }
 }

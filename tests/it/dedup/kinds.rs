@@ -72,28 +72,26 @@ async fn while_no_number_is_set_the_answer_goes_out_from_the_one_that_was_writte
 }
 
 #[actix_rt::test]
-async fn what_the_persona_cannot_see_or_hear_is_answered_by_its_own_texts() {
+async fn what_the_persona_cannot_make_out_is_answered_by_its_own_text() {
     let world = World::new();
     let server = world.start().await;
     let meta = &world.sandbox.meta;
-    let (unclear, write) = (persona_text("not_understood"), persona_text("please_write"));
+    let text = persona_text("not_understood");
     let phone = a_phone();
-    for (item, text, kind) in [
-        (Inbound::unsupported(&phone), &unclear, "unsupported"),
-        (Inbound::sticker(&phone, "1"), &unclear, "sticker"),
-        (Inbound::image(&phone, "1", None), &unclear, "image"),
-        (Inbound::document(&phone, "1", "menu.pdf"), &unclear, "document"),
-        (Inbound::text(&phone, "  "), &unclear, "text"),
-        (Inbound::voice(&phone, "1"), &write, "voice"),
-        (Inbound::audio(&phone, "1"), &write, "audio"),
+    for (item, kind) in [
+        (Inbound::unsupported(&phone), "unsupported"),
+        (Inbound::sticker(&phone, "1"), "sticker"),
+        (Inbound::image(&phone, "1", None), "image"),
+        (Inbound::document(&phone, "1", "menu.pdf"), "document"),
+        (Inbound::text(&phone, "  "), "text"),
     ] {
         let id = meta.deliver(item);
         let accepted = server.log.wait_for("message_accepted", &id).await;
         assert_eq!(accepted["kind"], kind);
         server.log.wait_for("task_completed", &id).await;
-        assert_eq!(meta.answers_to(&phone).last(), Some(text), "{kind}");
+        assert_eq!(meta.answers_to(&phone).last(), Some(&text), "{kind}");
     }
-    assert_eq!(meta.answers_to(&phone).len(), 8);
+    assert_eq!(meta.answers_to(&phone).len(), 6);
     assert_eq!(world.sandbox.openai.chats().len(), 0, "no model was paid for it");
 }
 

@@ -132,8 +132,8 @@ async fn a_long_answer_comes_in_parts_each_after_the_one_before_was_accepted() {
     let id = meta.deliver(Inbound::text(&phone, "tell me all"));
     for (sent, word) in [(3, "alpha"), (4, "beta")] {
         meta.script().wait_at_gate(word, 1, PATIENCE).await.unwrap();
-        // A voice note is answered by the persona's own text: the gates hold the model's words only.
-        let note = meta.deliver(Inbound::voice(&other, "1"));
+        // A sticker is answered by the persona's own text: the gates hold the model's words only.
+        let note = meta.deliver(Inbound::sticker(&other, "1"));
         server.log.wait_for("task_completed", &note).await;
         assert_eq!(meta.wait_sends(&phone, sent).await.unwrap().len(), sent, "the next part waits");
         meta.script().open(word);

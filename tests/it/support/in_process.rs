@@ -134,7 +134,7 @@ pub(crate) struct InProcess {
 impl InProcess {
     pub(crate) async fn start(world: &World, clock: &TestClock, faults: &TestFaults) -> Self {
         let source = Source { config: None, dir: world.dir.path().to_owned(), env: world.environment() };
-        let settings = Settings::load(source).unwrap_or_else(|error| panic!("{error}"));
+        let settings = Settings::load(source.clone()).unwrap_or_else(|error| panic!("{error}"));
         let seams = Seams {
             clock: Arc::new(clock.clone()),
             random: Arc::new(SystemRandomness::default()),
@@ -149,7 +149,8 @@ impl InProcess {
             actix_rt::System::new().block_on(async move {
                 let server = Server::bind(settings, seams).await.expect("the server starts");
                 tell.send(server.address()).expect("the test waits");
-                let ended = server.run(async { drop(stopped.await) }).await;
+                let stop = async { drop(stopped.await) };
+                let ended = server.run(stop, futures_util::stream::pending(), source).await;
                 assert_eq!(ended, Ok(()));
             });
         });

@@ -17,11 +17,13 @@ use super::PATIENCE;
 pub(crate) struct Log {
     lines: Arc<Mutex<Vec<Value>>>,
     count: watch::Sender<usize>,
+    /// Nothing more will come.
+    ended: watch::Sender<bool>,
 }
 
 impl Default for Log {
     fn default() -> Self {
-        Self { lines: Arc::default(), count: watch::Sender::new(0) }
+        Self { lines: Arc::default(), count: watch::Sender::new(0), ended: watch::Sender::new(false) }
     }
 }
 
@@ -30,6 +32,17 @@ impl Log {
         let mut lines = self.lines.lock().expect("no poison");
         lines.push(line);
         self.count.send_replace(lines.len());
+    }
+
+    pub(crate) fn end(&self) {
+        self.ended.send_replace(true);
+    }
+
+    /// Waits until everything that was printed has been read.
+    pub(crate) async fn to_its_end(&self) {
+        let mut ended = self.ended.subscribe();
+        let ended = ended.wait_for(|ended| *ended);
+        tokio::time::timeout(PATIENCE, ended).await.expect("the log ends").expect("a log");
     }
 
     pub(crate) fn lines(&self) -> Vec<Value> {

@@ -5,6 +5,7 @@
 //! - [`InProcess`]: the real server in a thread of this process, with a clock and faults of the test's own.
 //! - [`log`]: what was logged.
 //! - [`load`]: people who write.
+//! - [`innocent`]: whether anything that a person received tells of an error.
 //! - [`oracle`]: what went wrong with the messages of a run, by the stand-in's records.
 //! - [`ask`]: requests by hand, for what no client would send.
 //! - [`raw`]: a plain socket, for providers that break the rules of HTTP.
@@ -16,6 +17,7 @@
 pub(crate) mod ask;
 pub(crate) mod browser;
 mod in_process;
+pub(crate) mod innocent;
 pub(crate) mod load;
 pub(crate) mod log;
 pub(crate) mod oracle;
@@ -23,7 +25,7 @@ mod process;
 pub(crate) mod raw;
 pub(crate) mod strace;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::ffi::OsString;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
@@ -63,6 +65,7 @@ impl World {
     pub(crate) fn with(options: Options) -> Self {
         let sandbox = Sandbox::start(options).expect("the stand-ins start");
         let (meta, openai) = (sandbox.meta.options().clone(), sandbox.openai.options().clone());
+        let elevenlabs = sandbox.elevenlabs.options().clone();
         let settings = [
             ("WHATSAPP_APP_SECRET", meta.app_secret.clone()),
             ("WHATSAPP_VERIFY_TOKEN", meta.verify_token.clone()),
@@ -74,6 +77,10 @@ impl World {
             ("OPENAI_API_KEY", openai.api_key.clone()),
             ("OPENAI_BASE_URL", sandbox.openai.base_url().to_owned()),
             ("OPENAI_BACKOFF_MS", "0,20,40".to_owned()),
+            ("ELEVENLABS_API_KEY", elevenlabs.api_key),
+            ("ELEVENLABS_VOICE_ID", elevenlabs.voices[0].clone()),
+            ("ELEVENLABS_BASE_URL", sandbox.elevenlabs.base_url().to_owned()),
+            ("ELEVENLABS_BACKOFF_MS", "0,20,40".to_owned()),
             ("LEDGER_PATH", "parlante.db".to_owned()),
             ("LOG_FORMAT", "json".to_owned()),
         ];
@@ -200,6 +207,15 @@ pub(crate) async fn get_with(url: &str, headers: &[(&str, &str)]) -> (u16, Strin
 
 /// The persona's own texts, read as an outsider reads them.
 pub(crate) fn persona_text(name: &str) -> String {
+    joe()[name].as_str().expect("a text").trim().to_owned()
+}
+
+/// All of them.
+pub(crate) fn persona_texts() -> HashSet<String> {
+    joe().values().map(|text| text.as_str().expect("a text").trim().to_owned()).collect()
+}
+
+fn joe() -> toml::Table {
     let joe: toml::Table = include_str!("../../../personas/joe.toml").parse().expect("joe.toml parses");
-    joe["texts"][name].as_str().expect("a text").trim().to_owned()
+    joe["texts"].as_table().expect("the texts").clone()
 }

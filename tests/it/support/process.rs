@@ -76,7 +76,9 @@ impl Process {
     pub(crate) async fn ended(&self) -> ExitStatus {
         let child = self.child.clone();
         let wait = tokio::task::spawn_blocking(move || child.lock().expect("no poison").wait());
-        tokio::time::timeout(PATIENCE, wait).await.expect("it ends").expect("a thread").expect("a status")
+        let ended = tokio::time::timeout(PATIENCE, wait).await.expect("it ends");
+        self.log.to_its_end().await;
+        ended.expect("a thread").expect("a status")
     }
 }
 
@@ -129,6 +131,7 @@ fn read_log(stdout: impl Read + Send + 'static, log: Log, raw: Arc<Mutex<String>
                 _ => log.push(serde_json::json!({"event": "not_json", "line": line})),
             }
         }
+        log.end();
     })
 }
 

@@ -12,7 +12,33 @@ fn apology() -> CustomerReply {
 }
 
 fn sending(part: usize, unknowns: u32) -> Turn {
-    Turn::Sending(Sending { reply: reply(2), part, unknowns, awaiting: unknowns > 0, failed: None })
+    Turn::Sending(Sending {
+        reply: reply(2),
+        is_voice: false,
+        part,
+        unknowns,
+        awaiting: unknowns > 0,
+        ahead: vec![],
+        failed: None,
+    })
+}
+
+fn voice(unknown: bool) -> Turn {
+    let unknowns = u32::from(unknown);
+    let reply = reply(2);
+    Turn::Sending(Sending {
+        reply,
+        is_voice: true,
+        part: 0,
+        unknowns,
+        awaiting: unknown,
+        ahead: vec![],
+        failed: None,
+    })
+}
+
+fn failure(is_dead: bool) -> Failure {
+    Failure { code: ErrorCode::TIMEOUT, is_dead }
 }
 
 fn answer() -> ModelAnswer {
@@ -22,8 +48,14 @@ fn answer() -> ModelAnswer {
 fn states() -> Vec<(&'static str, Turn)> {
     vec![
         ("accepted, ask", Turn::Accepted(Plan::Ask)),
+        ("accepted, listen", Turn::Accepted(Plan::Listen)),
         ("accepted, say", Turn::Accepted(Plan::Say(reply(2)))),
+        ("listening", Turn::Listening),
         ("thinking", Turn::Thinking),
+        ("speaking", Turn::Speaking(Speaking { reply: reply(2), is_spoken: false })),
+        ("spoken", Turn::Speaking(Speaking { reply: reply(2), is_spoken: true })),
+        ("sending voice", voice(false)),
+        ("sending voice, unknown", voice(true)),
         ("sending 0", sending(0, 0)),
         ("sending 1, unknown", sending(1, 1)),
         ("sending 1, unknown twice", sending(1, 2)),
@@ -36,13 +68,19 @@ fn states() -> Vec<(&'static str, Turn)> {
 fn events() -> Vec<(&'static str, Event)> {
     vec![
         ("begun", Event::Begun),
-        ("answered", Event::Answered(answer())),
-        ("model failed", Event::ModelFailed(ErrorCode::TIMEOUT, apology())),
+        ("heard", Event::Heard),
+        ("not heard", Event::NotHeard(apology())),
+        ("answered", Event::Answered(answer(), Medium::Text)),
+        ("answered by voice", Event::Answered(answer(), Medium::Voice)),
+        ("model failed", Event::ModelFailed(failure(false), apology())),
+        ("spoken", Event::Spoken),
+        ("uploaded", Event::Uploaded),
+        ("voice failed", Event::VoiceFailed),
+        ("postponed", Event::Postponed),
         ("accepted", Event::PartAccepted),
         ("unknown", Event::PartUnknown),
         ("missing, resend", Event::PartMissing(AmbiguousSend::Resend)),
         ("missing, hold", Event::PartMissing(AmbiguousSend::Hold)),
-        ("postponed", Event::PartPostponed),
         ("refused", Event::PartRefused(ErrorCode::recorded("131026"))),
         ("given up", Event::GivenUp(ErrorCode::WINDOW_CLOSED)),
     ]
@@ -51,6 +89,9 @@ fn events() -> Vec<(&'static str, Event)> {
 fn word((turn, effect): (Turn, Effect)) -> String {
     let turn = match turn {
         Turn::Accepted(_) => "accepted".to_owned(),
+        Turn::Listening => "listening".to_owned(),
+        Turn::Speaking(_) => "speaking".to_owned(),
+        Turn::Sending(s) if s.is_voice => format!("sending voice {}", s.part),
         Turn::Thinking => "thinking".to_owned(),
         Turn::Sending(s) => format!("sending {}", s.part),
         Turn::Done { failed: None } => "done".to_owned(),
@@ -64,12 +105,44 @@ fn word((turn, effect): (Turn, Effect)) -> String {
 const TABLE: &[(&str, &str, &str)] = &[
     ("accepted, ask", "begun", "thinking: Ask"),
     ("accepted, ask", "given up", "dead, window_closed: Finish"),
+    ("accepted, listen", "begun", "listening: Listen"),
+    ("accepted, listen", "given up", "dead, window_closed: Finish"),
+    ("listening", "begun", "listening: Listen"),
+    ("listening", "heard", "thinking: Ask"),
+    ("listening", "not heard", "sending 0: Send(0)"),
+    ("listening", "postponed", "listening: Postpone"),
+    ("listening", "given up", "dead, window_closed: Finish"),
     ("accepted, say", "begun", "sending 0: Send(0)"),
     ("accepted, say", "given up", "dead, window_closed: Finish"),
     ("thinking", "begun", "thinking: Ask"),
     ("thinking", "answered", "sending 0: Send(0)"),
     ("thinking", "model failed", "sending 0: Send(0)"),
+    ("thinking", "answered by voice", "speaking: Speak"),
+    ("thinking", "postponed", "thinking: Postpone"),
     ("thinking", "given up", "dead, window_closed: Finish"),
+    ("speaking", "begun", "speaking: Speak"),
+    ("speaking", "spoken", "speaking: Upload"),
+    ("speaking", "voice failed", "sending 0: Send(0)"),
+    ("speaking", "postponed", "speaking: Postpone"),
+    ("speaking", "given up", "dead, window_closed: Finish"),
+    ("spoken", "begun", "speaking: Upload"),
+    ("spoken", "uploaded", "sending voice 0: Send(0)"),
+    ("spoken", "voice failed", "sending 0: Send(0)"),
+    ("spoken", "postponed", "speaking: Postpone"),
+    ("spoken", "given up", "dead, window_closed: Finish"),
+    ("sending voice", "begun", "sending voice 0: Send(0)"),
+    ("sending voice", "accepted", "done: Finish"),
+    ("sending voice", "unknown", "sending voice 0: AwaitStatus"),
+    ("sending voice", "postponed", "sending voice 0: Postpone"),
+    ("sending voice", "refused", "dead, 131026: Finish"),
+    ("sending voice", "voice failed", "sending 0: FallBack"),
+    ("sending voice", "given up", "dead, window_closed: Finish"),
+    ("sending voice, unknown", "accepted", "done: Finish"),
+    ("sending voice, unknown", "missing, resend", "sending voice 0: Send(0)"),
+    ("sending voice, unknown", "missing, hold", "dead, uncertain: Finish"),
+    ("sending voice, unknown", "refused", "dead, 131026: Finish"),
+    ("sending voice, unknown", "voice failed", "sending 0: FallBack"),
+    ("sending voice, unknown", "given up", "dead, window_closed: Finish"),
     ("sending 0", "begun", "sending 0: Send(0)"),
     ("sending 0", "accepted", "sending 1: Send(1)"),
     ("sending 0", "unknown", "sending 0: AwaitStatus"),
@@ -114,14 +187,38 @@ fn a_code_shows_its_status_and_keeps_the_providers_own() {
 
 #[test]
 fn an_apology_ends_as_done_with_its_reason() {
-    let (turn, _) = Turn::Thinking.step(Event::ModelFailed(ErrorCode::TIMEOUT, apology())).unwrap();
+    let (turn, _) = Turn::Thinking.step(Event::ModelFailed(failure(false), apology())).unwrap();
     assert_eq!(word(turn.step(Event::PartAccepted).unwrap()), "done, timeout: Finish");
+}
+
+#[test]
+fn an_apology_that_is_no_answer_ends_as_dead() {
+    let (turn, _) = Turn::Thinking.step(Event::ModelFailed(failure(true), apology())).unwrap();
+    assert_eq!(word(turn.step(Event::PartAccepted).unwrap()), "dead, timeout: Finish");
+}
+
+#[test]
+fn a_part_that_whatsapp_has_already_is_not_sent_again() {
+    let sending = |part, ahead| {
+        let reply = reply(4);
+        Turn::Sending(Sending {
+            reply,
+            is_voice: false,
+            part,
+            unknowns: 0,
+            awaiting: false,
+            ahead,
+            failed: None,
+        })
+    };
+    assert_eq!(word(sending(0, vec![1, 2]).step(Event::PartAccepted).unwrap()), "sending 3: Send(3)");
+    assert_eq!(word(sending(2, vec![3]).step(Event::PartAccepted).unwrap()), "done: Finish");
 }
 
 proptest! {
     /// Whatever happens, each part is sent at most once more than it became unknown, in order, and an end is an end.
     #[test]
-    fn parts_go_out_in_order_and_at_most_once_more_than_unknown(picks in prop::collection::vec(0..10_usize, 0..60)) {
+    fn parts_go_out_in_order_and_at_most_once_more_than_unknown(picks in prop::collection::vec(0..16_usize, 0..60)) {
         let mut turn = Turn::Accepted(Plan::Ask);
         let mut sends = [0_u32; 2];
         let mut unknowns = [0_u32; 2];
@@ -129,7 +226,7 @@ proptest! {
         for pick in picks {
             let (_, event) = events().remove(pick);
             let part_before = if let Turn::Sending(s) = &turn { s.part } else { 0 };
-            let repeats = matches!(event, Event::Begun | Event::PartPostponed);
+            let repeats = matches!(event, Event::Begun | Event::Postponed);
             let unknown = matches!(event, Event::PartUnknown);
             let ended = matches!(turn, Turn::Done { .. } | Turn::Dead(_));
             let Ok((next, effect)) = turn.clone().step(event) else { continue };

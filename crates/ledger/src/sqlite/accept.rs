@@ -34,7 +34,9 @@ pub(super) fn accept(db: &Connection, own: &Identity, accept: &Accept) -> Sql<Ac
             Item::Noted { id, reason } => {
                 note(db, &own.key, id.as_ref(), *reason, accept.now, &accept.rules)?
             }
-            Item::Status(update) => status::settle(db, &own.ledger, update, accept.now, &mut wakes)?,
+            Item::Status(update) => {
+                status::settle(db, &own.ledger, update, accept.now, &accept.rules, &mut wakes)?
+            }
         });
     }
     Ok(Accepted { verdicts, wakes })

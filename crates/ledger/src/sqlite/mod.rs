@@ -4,7 +4,7 @@
 //! - [`writer`]: the one thread that writes; drains its queue into one transaction and answers after the commit.
 //! - [`reader`]: two threads with read-only connections.
 //! - [`accept`], [`person`], [`status`]: what the accept transaction decides.
-//! - [`turn`], [`step`], [`recover`]: the journal of a row.
+//! - [`turn`], [`step`], [`voice`], [`recover`]: the journal of a row.
 //! - [`reads`]: what is asked without changing anything.
 //! - [`operator`]: trace, dead letters, replay, forget, retention, backup.
 //!
@@ -24,6 +24,7 @@ mod sql;
 mod status;
 mod step;
 mod turn;
+mod voice;
 mod writer;
 
 use std::path::Path;
@@ -31,12 +32,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use parlante_domain::policy::Line;
-use parlante_domain::{Faults, MessageId, Millis, PersonId, Seq, Tag};
+use parlante_domain::{Faults, Medium, MessageId, Millis, PersonId, Seq, Service, Tag};
 use tokio::sync::watch;
 
 use crate::contract::{
     Accept, Accepted, Advance, Answer, Begin, Counts, Finish, Finished, Held, Hold, Ledger, Recorded,
-    Recover, Recovered, Row, Wake,
+    Recover, Recovered, Row, Told, Wake,
 };
 use crate::error::{LedgerError, OpenError};
 use crate::operator::{Forgotten, Replay, Replayed, Retained, Retention, Traced, Unanswered, Which};
@@ -111,15 +112,27 @@ impl Ledger for Sqlite {
     }
 
     fn advance(&self, advance: Advance) -> Answer<Recorded> {
-        self.writer.write(1, move |tx| turn::advance(tx, &advance))
+        self.writer.write(step::weight(Some(&advance.settle)), move |tx| turn::advance(tx, &advance))
     }
 
     fn finish(&self, finish: Finish) -> Answer<Finished> {
-        self.writer.write(1, move |tx| turn::finish(tx, &finish))
+        self.writer.write(step::weight(finish.settle.as_ref()), move |tx| turn::finish(tx, &finish))
     }
 
     fn hold(&self, hold: Hold) -> Answer<Held> {
-        self.writer.write(1, move |tx| turn::hold(tx, &hold))
+        self.writer.write(step::weight(hold.settle.as_ref()), move |tx| turn::hold(tx, &hold))
+    }
+
+    fn release(&self, service: Service, now: Millis, most: usize) -> Answer<Vec<Wake>> {
+        self.writer.write(1, move |tx| turn::release(tx, service, now, most))
+    }
+
+    fn fall_back(&self, seq: Seq, now: Millis) -> Answer<Recorded> {
+        self.writer.write(1, move |tx| voice::fall_back(tx, seq, now))
+    }
+
+    fn prefer(&self, person: PersonId, wish: Medium) -> Answer<()> {
+        self.writer.write(1, move |tx| person::prefer(tx, person, wish))
     }
 
     fn panicked(&self, seq: Seq) -> Answer<u32> {
@@ -142,13 +155,17 @@ impl Ledger for Sqlite {
         self.readers.read(move |db| reads::due(db, now, limit))
     }
 
+    fn audio(&self, seq: Seq) -> Answer<Option<Vec<u8>>> {
+        self.readers.read(move |db| voice::audio(db, seq))
+    }
+
     fn history(&self, person: PersonId, limit: usize) -> Answer<Vec<Line>> {
         self.readers.read(move |db| reads::history(db, person, limit))
     }
 
-    fn was_sent(&self, tag: Tag) -> Answer<Option<MessageId>> {
+    fn told_of(&self, tag: Tag) -> Answer<Told> {
         let ours = *self.own.ledger == *tag.ledger;
-        self.readers.read(move |db| if ours { reads::was_sent(db, &tag) } else { Ok(None) })
+        self.readers.read(move |db| if ours { reads::told_of(db, &tag) } else { Ok(Told::Nothing) })
     }
 
     fn counts(&self) -> Answer<Counts> {

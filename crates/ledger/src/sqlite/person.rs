@@ -1,6 +1,6 @@
 //! Who wrote: a person is a row with aliases, so that the same person under two ids stays one conversation.
 
-use parlante_domain::{Address, Bsuid, Millis, PersonId, Phone, Sender, Seq};
+use parlante_domain::{Address, Bsuid, Medium, Millis, PersonId, Phone, Sender, Seq};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::sql::{Sql, cached};
@@ -108,7 +108,9 @@ fn join(db: &Connection, one: i64, other: i64, now: Millis, wakes: &mut Vec<Wake
         "UPDATE person SET
            newest_at     = max(newest_at, (SELECT newest_at FROM person WHERE id = ?2)),
            disclosed     = max(disclosed, (SELECT disclosed FROM person WHERE id = ?2)),
-           overflow_told = max(overflow_told, (SELECT overflow_told FROM person WHERE id = ?2))
+           overflow_told = max(overflow_told, (SELECT overflow_told FROM person WHERE id = ?2)),
+           wish          = (SELECT wish FROM person WHERE id IN (?1, ?2) ORDER BY wished DESC LIMIT 1),
+           wished        = max(wished, (SELECT wished FROM person WHERE id = ?2))
          WHERE id = ?1",
     )?
     .execute(both)?;
@@ -157,6 +159,17 @@ pub(super) fn backlog(db: &Connection, person: PersonId) -> Sql<u32> {
 /// The disclosure did not arrive: it goes before the next message that is accepted.
 pub(super) fn disclose_again(db: &Connection, person: PersonId) -> Sql<()> {
     cached(db, "UPDATE person SET disclosed = 0 WHERE id = ?1")?.execute(params![person.0]).map(|_| ())
+}
+
+/// Someone who is being erased wishes for nothing.
+pub(super) fn prefer(db: &Connection, person: PersonId, wish: Medium) -> Sql<()> {
+    cached(
+        db,
+        "UPDATE person SET wish = ?2, wished = (SELECT coalesce(max(wished), 0) + 1 FROM person WHERE wished > 0)
+         WHERE id = (SELECT coalesce(merged_into, id) FROM person WHERE id = ?1) AND forgotten = 0",
+    )?
+    .execute(params![person.0, wish.to_string()])
+    .map(|_| ())
 }
 
 /// The row that stands for a person after all joins.

@@ -1,12 +1,12 @@
 //! What is asked without changing anything.
 
 use parlante_domain::policy::{Line, Speaker};
-use parlante_domain::{MessageId, Millis, PersonId, Seq, Tag};
+use parlante_domain::{MediaId, MessageId, Millis, PersonId, Seq, Tag};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::person::address;
 use super::sql::{Sql, cached, limit as bound, unreadable};
-use crate::contract::{Counts, PartState, QUEUES_MAX, Queue, Row, Wake};
+use crate::contract::{Counts, PartState, QUEUES_MAX, Queue, Row, Told, Wake};
 use crate::stored;
 
 /// A person's next row: what was begun first, then what we owe them to say, then their messages in order.
@@ -15,7 +15,8 @@ use crate::stored;
 /// are one person, and one person is answered by one conversation at a time.
 const HEAD: &str = "
 SELECT m.seq, m.person, p.phone, p.bsuid, m.number, m.message_id, m.purpose, m.kind, m.content, m.accepted_at,
-       p.newest_at, m.begun, m.reply, m.holds, m.panics, m.first_part, m.due
+       p.newest_at, m.begun, m.reply, m.holds, m.panics, m.first_part, m.due, m.heard, p.wish,
+       EXISTS (SELECT 1 FROM audio WHERE seq = m.seq)
 FROM message m
 JOIN person own ON own.id = m.person
 JOIN person p ON p.id = coalesce(own.merged_into, own.id)
@@ -37,7 +38,7 @@ pub(super) fn head(db: &Connection, person: PersonId, now: Millis) -> Sql<Option
     if cached(db, JOINED_IN_PROGRESS)?.exists(params![person.0])? {
         return Ok(None);
     }
-    with_parts(db, row).map(Some)
+    with_speech(db, with_parts(db, row)?).map(Some)
 }
 
 fn read_row(row: &rusqlite::Row<'_>) -> Sql<Row> {
@@ -55,11 +56,16 @@ fn read_row(row: &rusqlite::Row<'_>) -> Sql<Row> {
         accepted_at: Millis(row.get(9)?),
         newest_at: Millis(row.get(10)?),
         begun: row.get(11)?,
+        heard: row.get(17)?,
+        wish: stored::read_medium(row.get::<_, Option<String>>(18)?.as_deref()),
+        has_audio: row.get(19)?,
+        media: None,
+        speak_failed: None,
         reply: reply.map(|reply| stored::read_reply(&reply)).transpose().map_err(unreadable)?,
         first_part: row.get(15)?,
         parts_sent: 0,
+        parts_ahead: Vec::new(),
         next_part: PartState::Fresh,
-        next_part_attempts: 0,
         unknowns: 0,
         holds: row.get(13)?,
         panics: row.get(14)?,
@@ -69,32 +75,63 @@ fn read_row(row: &rusqlite::Row<'_>) -> Sql<Row> {
 fn with_parts(db: &Connection, mut row: Row) -> Sql<Row> {
     let mut sends = cached(
         db,
-        "SELECT state, unknowns, attempts, code FROM step WHERE seq = ?1 AND step = 'send' AND part >= ?2 ORDER BY part",
+        "SELECT state, unknowns, code, part - ?2 FROM step WHERE seq = ?1 AND step = 'send' AND part >= ?2 ORDER BY part",
     )?;
     let mut sends = sends.query(params![row.seq.0, row.first_part])?;
+    let mut next = None;
     while let Some(send) = sends.next()? {
-        let state: String = send.get(0)?;
-        if state == "done" {
-            row.parts_sent += 1;
-            continue;
-        }
-        row.unknowns = send.get(1)?;
-        row.next_part_attempts = send.get(2)?;
-        row.next_part = match state.as_str() {
+        let state = match send.get::<_, String>(0)?.as_str() {
+            "done" if next.is_none() => {
+                row.parts_sent += 1;
+                continue;
+            }
+            "done" => {
+                row.parts_ahead.push(send.get(3)?);
+                continue;
+            }
             "intended" => PartState::Intended,
             "unknown" => PartState::Unknown,
-            "failed" => PartState::Failed(stored::read_code(send.get(3)?)),
+            "failed" => PartState::Failed(stored::read_code(send.get(2)?)),
             _ => PartState::Fresh,
         };
-        break;
+        if next.as_ref().is_none_or(|shown| weight(&state) > weight(shown)) {
+            row.unknowns = send.get(1)?;
+            next = Some(state);
+        }
+    }
+    row.next_part = next.unwrap_or(PartState::Fresh);
+    Ok(row)
+}
+
+fn with_speech(db: &Connection, mut row: Row) -> Sql<Row> {
+    let mut steps = cached(
+        db,
+        "SELECT state = 'failed', code, media_id FROM step WHERE seq = ?1 AND step IN ('speak', 'upload') ORDER BY step",
+    )?;
+    let mut steps = steps.query(params![row.seq.0])?;
+    while let Some(step) = steps.next()? {
+        if step.get(0)? {
+            row.speak_failed = row.speak_failed.or(Some(stored::read_code(step.get(1)?)));
+        }
+        row.media = step.get::<_, Option<String>>(2)?.map(MediaId::from).or(row.media);
     }
     Ok(row)
+}
+
+/// A part that has failed ends the row, one that is unknown may: nothing goes before that is decided.
+fn weight(state: &PartState) -> u8 {
+    match state {
+        PartState::Fresh | PartState::Intended => 0,
+        PartState::Unknown => 1,
+        PartState::Failed(_) => 2,
+    }
 }
 
 /// One wake per person who has a head now, by the same rules as [`head`]: whoever it lists can go on.
 ///
 /// A person whose head is held is left out whole, since the others wait behind it; so is one who was joined with a
-/// person whose row is in progress.
+/// person whose row is in progress. Rows in progress are listed too: their conversation may have been lost. But they
+/// take turns with the others, lest a thousand slow ones use up every list, or a lost one never get into it.
 pub(super) fn due(db: &Connection, now: Millis, limit: usize) -> Sql<Vec<Wake>> {
     // The index is named because the planner would rather walk the whole table in order of `seq`, answered
     // messages included.
@@ -105,7 +142,7 @@ pub(super) fn due(db: &Connection, now: Millis, limit: usize) -> Sql<Vec<Wake>> 
                              AND (-h.begun, h.purpose = 2, h.seq) < (-m.begun, m.purpose = 2, m.seq))
            AND NOT EXISTS (SELECT 1 FROM person p JOIN message j ON j.person = p.id
                            WHERE p.merged_into = m.person AND j.state = 'open')
-         ORDER BY m.seq LIMIT ?2",
+         ORDER BY row_number() OVER (PARTITION BY m.running ORDER BY m.seq), m.running LIMIT ?2",
     )?
     .query_map(params![now.0, bound(limit)], |row| {
         Ok(Wake { person: PersonId(row.get(0)?), seq: Seq(row.get(1)?) })
@@ -128,11 +165,22 @@ pub(super) fn history(db: &Connection, person: PersonId, limit: usize) -> Sql<Ve
     Ok(lines)
 }
 
-pub(super) fn was_sent(db: &Connection, tag: &Tag) -> Sql<Option<MessageId>> {
-    cached(db, "SELECT message_id FROM step WHERE seq = ?1 AND step = 'send' AND part = ?2 AND rank > 0")?
-        .query_row(params![tag.seq.0, tag.part], |row| row.get::<_, Option<String>>(0))
-        .optional()
-        .map(|id| id.flatten().map(MessageId::from))
+/// A refusal of our own call has no id of Meta's, so it is not mistaken for a status.
+pub(super) fn told_of(db: &Connection, tag: &Tag) -> Sql<Told> {
+    let told = cached(
+        db,
+        "SELECT state = 'failed', message_id, code FROM step
+         WHERE seq = ?1 AND step = 'send' AND part = ?2 AND message_id IS NOT NULL AND (state = 'failed' OR rank > 0)",
+    )?
+    .query_row(params![tag.seq.0, tag.part], |row| {
+        Ok(if row.get(0)? {
+            Told::Failed(stored::read_code(row.get(2)?))
+        } else {
+            Told::Sent(MessageId::from(row.get::<_, String>(1)?))
+        })
+    })
+    .optional()?;
+    Ok(told.unwrap_or(Told::Nothing))
 }
 
 pub(super) fn counts(db: &Connection) -> Sql<Counts> {

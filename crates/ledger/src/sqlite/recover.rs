@@ -17,6 +17,7 @@ const SUSPECT_DEATHS: i64 = 2;
 pub(super) fn recover(db: &Connection, recover: Recover) -> Sql<Recovered> {
     db.execute("UPDATE message SET deaths = deaths + 1 WHERE state = 'open' AND running = 1", [])?;
     give_back(db)?;
+    open_channels(db, recover.now)?;
     let reconciled = reconcile(db, recover)?;
     // The index is named because the planner would rather walk all of the past in order of `seq`.
     let poisoned = db
@@ -52,7 +53,17 @@ pub(super) fn give_back(db: &Connection) -> Sql<()> {
     db.execute("UPDATE message SET running = 0 WHERE state = 'open' AND running = 1", []).map(|_| ())
 }
 
-/// What the model was asked is asked again; what was sent is looked for among the statuses first. So is a send
+/// In a new process every channel is open until it is found out otherwise.
+fn open_channels(db: &Connection, now: Millis) -> Sql<()> {
+    db.execute(
+        "UPDATE message INDEXED BY message_waits SET due = ?1, waits_for = NULL
+         WHERE state = 'open' AND waits_for IS NOT NULL",
+        params![now.0],
+    )
+    .map(|_| ())
+}
+
+/// What was heard, asked, spoken or uploaded may be done again; what was sent is looked for among the statuses first. So is a send
 /// that was unknown before: nobody has listened for its status since the last process ended.
 ///
 /// However often the process dies over a send, and nothing else, that counts as one unknown: deaths have a limit of
@@ -60,7 +71,7 @@ pub(super) fn give_back(db: &Connection) -> Sql<()> {
 /// that became unknown by itself is the second unknown, and the last.
 fn reconcile(db: &Connection, recover: Recover) -> Sql<u64> {
     let asked = db.execute(
-        "UPDATE step SET state = 'postponed', settled_at = ?1 WHERE state = 'intended' AND step = 'complete'
+        "UPDATE step SET state = 'postponed', settled_at = ?1 WHERE state = 'intended' AND step <> 'send'
            AND seq IN (SELECT seq FROM message WHERE state = 'open')",
         params![recover.now.0],
     )?;

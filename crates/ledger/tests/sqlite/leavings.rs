@@ -5,15 +5,18 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use parlante_domain::{Content, Inbound, Item, Millis, Sender};
-use parlante_ledger::{Accept, Accepted, Ledger, LedgerError, Sqlite, Verdict};
+use parlante_domain::turn::ErrorCode;
+use parlante_domain::{Content, Inbound, Item, Kind, Medium, Millis, Sender};
+use parlante_ledger::{
+    Accept, Accepted, Audio, Ending, Finish, Ledger, LedgerError, Sqlite, Step, StepOutcome, Verdict,
+};
 use tempfile::TempDir;
 
 use super::engine::{End, Gate, SqliteEngine, open, scratch};
 use crate::suite::Engine;
 use crate::suite::items::{phone, text};
 use crate::suite::keeping::KEEP;
-use crate::suite::world::{RULES, World, persona, reply, sent};
+use crate::suite::world::{DONE, RULES, World, answered, persona, reply, sent, settled, spoken};
 
 const ANNA: &str = "393200000001";
 /// In every text of Anna's, and in every answer to her.
@@ -90,7 +93,7 @@ fn talk(world: &mut World, messages: usize) {
                 }
                 let said = format!("{MARK} answered: {}", "he loves you. ".repeat(n % 60));
                 world.begin_saying(&row, if n % 2 == 0 { reply(&[&said]) } else { persona(&said) });
-                world.finish(row.seq, Some(sent(row.seq, 0)), crate::suite::world::DONE);
+                world.finish(row.seq, Some(sent(row.seq, 0)), DONE);
             }
         }
     }
@@ -112,6 +115,74 @@ fn a_forgotten_person_leaves_no_byte() {
     world.wait(world.ledger.close());
     for mark in [ANNA, NAME, WAMID, "she loves me"] {
         assert_eq!(holders(place.path(), mark), Vec::<String>::new(), "{mark} came back");
+    }
+}
+
+/// In what was heard of Anna.
+const HEARD: &str = "she whispers";
+/// In the sound of what was spoken to her.
+const SPOKEN: &str = "OggS of a serenade";
+
+/// Anna's voice notes, of which some are answered, some given up, some under way; each answer is spoken.
+fn speak(world: &World, notes: usize) {
+    for n in 0..notes {
+        let Item::Message(written) = from_anna(100_000 + n, world.now) else { unreachable!() };
+        let note = Inbound { kind: Kind::Voice, content: Content::Sound("1234".into()), ..written };
+        let wake = world.accept(vec![Item::Message(note)]).wakes[0];
+        let Some(row) = world.next(wake.person).filter(|row| row.seq == wake.seq) else { return };
+        world.begin(&row, Step::Transcribe);
+        let words = format!("{HEARD} {}", "and whispers ".repeat(n % 30));
+        let heard = settled(Step::Transcribe, StepOutcome::Heard { words, usage: None });
+        world.advance(row.seq, heard, None, Some(Step::Complete));
+        world.advance(row.seq, answered(), Some(spoken(&["sotto voce"])), Some(Step::Speak));
+        let sound = Audio::new(SPOKEN.repeat(100 + 100 * (n % 40)).into_bytes()).unwrap();
+        let said = settled(Step::Speak, StepOutcome::Spoken(sound));
+        world.advance(row.seq, said, None, Some(Step::Send(0)));
+        match n {
+            _ if n + 1 == notes => {}
+            _ if n % 2 == 0 => drop(world.finish(row.seq, Some(sent(row.seq, 0)), DONE)),
+            _ => drop(world.finish(row.seq, None, Ending::Dead(ErrorCode::UNCERTAIN))),
+        }
+    }
+}
+
+#[test]
+fn a_forgotten_voice_leaves_no_byte() {
+    let (place, mut world) = here();
+    let person = world.arrive_known(&phone(ANNA), &["m1"]);
+    world.serve(person);
+    world.wait(world.ledger.prefer(person, Medium::Voice));
+    speak(&world, 41);
+    talk(&mut world, 40);
+    for mark in [HEARD, SPOKEN] {
+        assert!(!holders(place.path(), mark).is_empty(), "{mark} is nowhere to begin with");
+    }
+    assert!(world.wait(world.ledger.forget(ANNA)).scrubbed);
+    for mark in [HEARD, SPOKEN, ANNA] {
+        assert_eq!(holders(place.path(), mark), Vec::<String>::new(), "{mark} is still there");
+    }
+    let db = rusqlite::Connection::open(place.path().join("ledger.db")).unwrap();
+    let wishes: i64 = db.query_row("SELECT count(wish) FROM person", [], |row| row.get(0)).unwrap();
+    assert_eq!(wishes, 0);
+}
+
+#[test]
+fn what_was_spoken_goes_when_its_time_is_over() {
+    let (place, mut world) = here();
+    let person = world.arrive_known(&phone(ANNA), &["m1"]);
+    world.serve(person);
+    world.wait(world.ledger.prefer(person, Medium::Voice));
+    speak(&world, 40);
+    world.wait(world.ledger.finish(Finish {
+        seq: world.head(person).seq,
+        now: world.now,
+        settle: None,
+        ending: Ending::Dead(ErrorCode::UNCERTAIN),
+    }));
+    world.later(91 * DAY);
+    while world.wait(world.ledger.retain(world.now, KEEP, 7)).more {}
+    for mark in [HEARD, SPOKEN, ANNA] {
+        assert_eq!(holders(place.path(), mark), Vec::<String>::new(), "{mark} is still there");
     }
 }
 

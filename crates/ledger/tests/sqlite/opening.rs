@@ -7,11 +7,15 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use parlante_domain::ports::NoFaults;
-use parlante_ledger::{Accept, Ledger, OpenError, Sqlite, Verdict};
+use parlante_domain::turn::ErrorCode;
+use parlante_domain::{Content, PersonId, Seq, Status};
+use parlante_ledger::{
+    Accept, Ledger, OpenError, PartState, Replay, Replayed, Sqlite, Step, Traced, Usage, Verdict,
+};
 
 use super::engine::{Gate, SqliteEngine, open, scratch};
 use crate::suite::items::phone;
-use crate::suite::world::World;
+use crate::suite::world::{DONE, RECONCILE, World, reply, sent};
 
 fn refusal(path: &Path) -> OpenError {
     let error = Sqlite::open(path, Arc::new(NoFaults)).map(|_| ()).expect_err("the ledger was opened");
@@ -189,9 +193,58 @@ fn a_ledger_of_a_newer_version_is_left_alone() {
     let path = place.path().join("ledger.db");
     written(&path);
     let db = rusqlite::Connection::open(&path).unwrap();
-    db.pragma_update(None, "user_version", 2).unwrap();
+    db.pragma_update(None, "user_version", 99).unwrap();
     drop(db);
-    is_left_alone(&path, "schema version 2");
+    is_left_alone(&path, "schema version 99");
+}
+
+/// As the first released version wrote it: a dead apology, an open message with its intents, a note nobody heard.
+const FIRST: &str = "
+INSERT INTO person (id, phone, newest_at, disclosed) VALUES (1, '393200000001', 1780000000000, 1);
+INSERT INTO alias VALUES ('p:393200000001', 1);
+INSERT INTO message (seq, message_id, person, number, purpose, kind, content, state, reason, sent_at, accepted_at,
+                     ended_at, due, begun, running, reply) VALUES
+  (1, 'm1', 1, '1', 2, 'text', '{\"v\":\"1\",\"what\":\"words\",\"words\":\"ciao\"}', 'dead', '401', 1, 1, 2, 1, 1, 0,
+   '{\"v\":\"1\",\"parts\":[\"sorry\"],\"words\":null,\"failed\":\"401\"}'),
+  (2, 'm2', 1, '1', 2, 'text', '{\"v\":\"1\",\"what\":\"words\",\"words\":\"and\"}', 'open', NULL, 1, 1, NULL, 1, 1, 1,
+   '{\"v\":\"1\",\"parts\":[\"a\",\"b\"],\"words\":\"ab\",\"failed\":null}'),
+  (3, 'v3', 1, '1', 2, 'voice', '{\"v\":\"1\",\"what\":\"sound\",\"words\":null}', 'open', NULL, 1, 1, NULL, 1, 0, 0, NULL);
+INSERT INTO step (seq, step, part, state, intended_at, deadline, settled_at, attempts, unknowns, code, message_id, rank,
+                  prompt_tokens, completion_tokens) VALUES
+  (1, 'complete', 0, 'failed', 1, 2, 2, 3, 0, '401', NULL, 0, NULL, NULL),
+  (2, 'complete', 0, 'done', 1, 2, 2, 2, 0, '503', NULL, 0, 20, 5),
+  (2, 'send', 0, 'done', 1, 2, 2, 1, 1, 'timeout', 'wamid.0', 2, NULL, NULL),
+  (2, 'send', 1, 'intended', 3, 4, NULL, 0, 0, NULL, NULL, 0, NULL, NULL);
+PRAGMA application_id = 1347570772;
+PRAGMA user_version = 1;";
+
+#[test]
+fn a_ledger_of_the_first_version_is_taken_over() {
+    let place = scratch();
+    let path = place.path().join("ledger.db");
+    let db = rusqlite::Connection::open(&path).unwrap();
+    db.execute_batch(include_str!("../../src/sqlite/schema/1.sql")).unwrap();
+    db.execute_batch(FIRST).unwrap();
+    drop(db);
+
+    let mut world = World::new(Box::new(SqliteEngine::new()));
+    world.ledger = Arc::new(open(&path));
+    let recovered = world.recover();
+    assert_eq!((recovered.resumed, recovered.reconciled), (2, 1));
+    world.later(RECONCILE);
+    let row = world.head(PersonId(1));
+    assert_eq!((row.reply, row.parts_sent, row.next_part), (Some(reply(&["a", "b"])), 1, PartState::Unknown));
+    let Traced::Kept(trace) = world.wait(world.ledger.trace("m2".into())) else { unreachable!() };
+    let [model, first, _] = trace.message.steps.as_slice() else { unreachable!("{trace:?}") };
+    let usage = Usage { prompt_tokens: 20, completion_tokens: 5 };
+    assert_eq!((model.step, model.attempts, model.usage), (Step::Complete, 2, Some(usage)));
+    assert_eq!((first.unknowns, first.status), (1, Some(Status::Delivered)));
+    assert_eq!((&first.code, &first.outbound), (&Some(ErrorCode::TIMEOUT), &Some("wamid.0".into())));
+    world.begin(&world.head(PersonId(1)), Step::Send(1));
+    world.finish(Seq(2), Some(sent(Seq(2), 1)), DONE);
+    assert_eq!(world.head(PersonId(1)).content, Content::Unclear, "there is no id to hear it by");
+    let replayed = world.wait(world.ledger.replay(Replay::One("m1".into()), world.now));
+    assert!(matches!(replayed, Replayed::Reopened { .. }));
 }
 
 #[test]

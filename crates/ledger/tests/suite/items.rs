@@ -1,6 +1,6 @@
 //! Messages and statuses, as the wire hands them over.
 
-use parlante_domain::{Content, Inbound, Item, Kind, Millis, Sender, Status, StatusUpdate, Tag};
+use parlante_domain::{Content, Inbound, Item, Kind, MessageId, Millis, Sender, Status, StatusUpdate, Tag};
 
 /// The number of ours that every message comes to.
 pub(crate) const OURS: &str = "106540352242922";
@@ -35,5 +35,10 @@ pub(crate) fn text(id: &str, sender: &Sender, sent_at: Millis) -> Inbound {
 /// A status webhook's item.
 pub(crate) fn status(tag: Tag, outcome: Result<Status, &str>) -> Item {
     let message_id = format!("wamid.out.{}.{}", tag.seq, tag.part).into();
+    status_of(tag, message_id, outcome)
+}
+
+/// The same, of a send that got this id.
+pub(crate) fn status_of(tag: Tag, message_id: MessageId, outcome: Result<Status, &str>) -> Item {
     Item::Status(StatusUpdate { tag, message_id, outcome: outcome.map_err(str::to_owned) })
 }

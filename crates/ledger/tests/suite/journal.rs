@@ -32,7 +32,10 @@ pub(crate) fn a_turn_is_begun_advanced_and_finished(world: &mut World) {
     assert_eq!((sending.reply, sending.next_part), (Some(reply(&["ciao"])), PartState::Intended));
 
     let finished = world.finish(fresh.seq, Some(sent(fresh.seq, 0)), DONE);
-    assert_eq!(finished, Finished { ending: DONE, repeated: false, remaining: 0, attempts: 2 });
+    assert_eq!(
+        finished,
+        Finished { ending: Some(DONE), repeated: false, told: false, remaining: 0, attempts: 2 }
+    );
     assert_eq!(world.next(person), None);
     assert_eq!(world.history(person), [">m1", "<ciao"]);
 }
@@ -44,7 +47,6 @@ pub(crate) fn parts_are_sent_one_after_the_other(world: &mut World) {
         world.advance(row.seq, sent(row.seq, part), None, Some(Step::Send(part + 1)));
         let sending = world.head(person);
         assert_eq!((sending.parts_sent, sending.next_part), (part + 1, PartState::Intended));
-        assert_eq!(sending.next_part_attempts, 0, "of the part that is next");
     }
     world.advance(row.seq, sent(row.seq, 2), None, None);
     let sending = world.head(person);
@@ -60,8 +62,7 @@ pub(crate) fn a_postponed_part_is_fresh_again_later(world: &mut World) {
         assert_eq!(world.next(person), None);
         world.later(SECOND);
         let held = world.head(person);
-        assert_eq!((held.next_part, held.next_part_attempts), (PartState::Fresh, holds));
-        assert_eq!((held.holds, held.unknowns), (holds, 0));
+        assert_eq!((held.next_part, held.holds, held.unknowns), (PartState::Fresh, holds, 0));
         world.begin(&row, Step::Send(0));
     }
     world.advance(row.seq, sent(row.seq, 0), None, Some(Step::Send(1)));
@@ -93,7 +94,7 @@ pub(crate) fn an_unknown_part_waits_for_its_status(world: &mut World) {
         assert_eq!((again.next_part, again.unknowns), (PartState::Intended, unknowns));
     }
     let ending = Ending::Dead(ErrorCode::UNCERTAIN);
-    assert_eq!(world.finish(row.seq, None, ending.clone()).ending, ending);
+    assert_eq!(world.finish(row.seq, None, ending.clone()).ending, Some(ending));
     assert_eq!((world.next(person), world.counts().dead), (None, 1));
     assert_eq!(world.history(person), Vec::<String>::new(), "nobody knows whether it was said");
 }
@@ -131,12 +132,16 @@ pub(crate) fn a_failed_part_makes_the_row_dead(world: &mut World) {
     world.tell(row.seq, 0, Err("131026"));
     assert_eq!(world.head(person).next_part, PartState::Failed(ErrorCode::recorded("131026")));
     let finished = world.finish(row.seq, Some(sent(row.seq, 1)), DONE);
-    assert_eq!(finished.ending, Ending::Dead(ErrorCode::recorded("131026")), "whatever the caller believed");
+    assert_eq!(
+        finished.ending,
+        Some(Ending::Dead(ErrorCode::recorded("131026"))),
+        "whatever the caller believed"
+    );
 
     let row = world.send_first_part(person, reply(&["a"]));
     let finished =
         world.finish(row.seq, Some(refused(0, "131047")), Ending::Dead(ErrorCode::recorded("131047")));
-    assert_eq!(finished.ending, Ending::Dead(ErrorCode::recorded("131047")));
+    assert_eq!(finished.ending, Some(Ending::Dead(ErrorCode::recorded("131047"))));
     assert_eq!((finished.remaining, world.counts().dead), (0, 2));
     assert_eq!(world.history(person), Vec::<String>::new());
 }
@@ -192,7 +197,10 @@ pub(crate) fn a_dead_row_answers_why(world: &mut World) {
     let dead = Ending::Dead(ErrorCode::recorded("131047"));
     world.finish(row.seq, Some(refused(0, "131047")), dead.clone());
     let again = world.finish(row.seq, None, DONE);
-    assert_eq!(again, Finished { ending: dead, repeated: true, remaining: 0, attempts: 2 });
+    assert_eq!(
+        again,
+        Finished { ending: Some(dead), repeated: true, told: false, remaining: 0, attempts: 2 }
+    );
 }
 
 pub(crate) fn a_command_for_no_row_changes_nothing(world: &mut World) {
@@ -211,7 +219,7 @@ pub(crate) fn a_command_for_no_row_changes_nothing(world: &mut World) {
     let person = world.arrive(&phone(ANNA), &["m1"]);
     assert_eq!(world.wait(begun), Recorded::No);
     let forgotten = Ending::Dead(ErrorCode::recorded("forgotten"));
-    let gone = Finished { ending: forgotten, repeated: true, remaining: 0, attempts: 0 };
+    let gone = Finished { ending: Some(forgotten), repeated: true, told: false, remaining: 0, attempts: 0 };
     assert_eq!(world.wait(finished), gone);
     assert_eq!(world.wait(panicked), 0);
     assert_eq!(world.try_advance(seq, answered(), Some(reply(&["a"])), Some(Step::Send(0))), Recorded::No);

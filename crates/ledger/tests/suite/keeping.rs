@@ -78,7 +78,10 @@ pub(crate) fn a_person_is_forgotten_under_either_id_and_with_all_they_are(world:
     let forgotten = forget(world, ID);
     assert_eq!((forgotten.messages, forgotten.people), (4, vec![one, other]));
     assert_eq!((world.due(), world.counts().people), (vec![], 0));
-    assert_eq!(world.finish(row.seq, None, DONE).ending, Ending::Dead(ErrorCode::recorded("forgotten")));
+    assert_eq!(
+        world.finish(row.seq, None, DONE).ending,
+        Some(Ending::Dead(ErrorCode::recorded("forgotten")))
+    );
     assert!(!forget(world, ANNA).found);
 }
 

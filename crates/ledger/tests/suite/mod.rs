@@ -7,6 +7,8 @@
 //! - [`persons`]: one person under several ids.
 //! - [`journal`]: intents, results, holds, endings.
 //! - [`statuses`]: what WhatsApp tells later.
+//! - [`channels`]: rows that wait for a channel, and parts that go once more for its sake.
+//! - [`voice`]: what was heard and spoken, and the way back to text.
 //! - [`recovery`]: what a new process finds.
 //! - [`operator`]: trace, dead letters, replay.
 //! - [`keeping`]: what is forgotten on request, and what when its time is over.
@@ -19,6 +21,7 @@ use std::sync::Arc;
 
 use parlante_ledger::Ledger;
 
+pub(crate) mod channels;
 pub(crate) mod items;
 pub(crate) mod journal;
 pub(crate) mod keeping;
@@ -31,6 +34,7 @@ pub(crate) mod reads;
 pub(crate) mod recovery;
 pub(crate) mod statuses;
 pub(crate) mod verdicts;
+pub(crate) mod voice;
 pub(crate) mod world;
 
 /// An engine with a store of its own, empty at first.
@@ -109,6 +113,54 @@ macro_rules! conformance {
                 an_undelivered_disclosure_is_made_again,
                 a_foreign_tag_changes_nothing,
                 a_status_of_one_webhook_counts_once;
+            channels: a_row_waits_until_its_channel_opens,
+                a_wait_for_a_channel_has_an_end,
+                the_oldest_are_released_first,
+                a_hold_overwrites_what_was_waited_for,
+                waiting_for_a_channel_is_no_hold,
+                a_status_ends_the_wait_for_a_channel,
+                what_has_ended_waits_for_no_channel,
+                channels_are_open_in_a_new_process,
+                nobody_is_woken_for_what_is_behind_another,
+                neither_the_slow_nor_the_fresh_use_up_the_list,
+                a_channel_fault_opens_what_was_done,
+                a_message_that_dies_after_it_was_done_is_told,
+                what_is_told_of_the_first_send_is_past,
+                a_delivery_of_the_first_send_is_believed,
+                only_the_part_that_failed_goes_once_more,
+                a_part_that_failed_meanwhile_keeps_the_row_open,
+                a_fault_may_come_before_our_own_result,
+                the_second_send_may_fail_before_our_own_result,
+                a_fault_of_an_earlier_attempt_does_not_undo_the_later,
+                a_fault_lets_an_unknown_part_go_on,
+                a_fault_after_the_delivery_is_ignored,
+                a_fault_does_not_wake_the_dead,
+                a_fault_of_an_apology_that_was_replayed_is_past,
+                a_failure_beside_a_fault_is_the_end,
+                an_unknown_part_is_decided_before_one_that_goes_once_more,
+                a_disclosure_goes_once_more_like_an_answer,
+                a_row_that_is_open_again_belongs_to_the_one_they_are;
+            voice: a_note_is_heard_answered_spoken_and_sent,
+                a_silent_note_is_heard_as_nothing,
+                what_is_settled_is_never_paid_for_again,
+                a_voice_that_is_closed_is_waited_for,
+                an_upload_that_is_not_taken_counts_as_a_hold,
+                an_answer_too_long_to_be_a_note_is_refused,
+                a_reply_that_cannot_be_spoken_goes_as_text,
+                a_note_that_was_refused_goes_as_text,
+                a_note_that_cannot_be_delivered_goes_as_text_once,
+                a_note_may_fail_before_our_own_result,
+                a_note_that_is_held_goes_on_as_text,
+                a_part_of_the_former_reply_is_not_sent_any_more,
+                only_the_note_itself_falls_back,
+                a_note_goes_once_more_when_its_channel_was_at_fault,
+                a_replay_keeps_what_was_heard_and_spoken,
+                a_replay_tries_again_what_could_not_be_spoken,
+                a_replay_after_an_apology_speaks_anew,
+                an_unknown_note_is_reconciled_like_any_send,
+                a_wish_stays_until_the_next,
+                the_newer_of_two_wishes_is_kept,
+                a_forgotten_person_wishes_for_nothing;
             recovery: a_fresh_row_goes_on,
                 the_model_is_asked_again,
                 a_send_without_its_result_becomes_unknown,

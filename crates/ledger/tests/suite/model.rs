@@ -16,7 +16,9 @@ use std::collections::{BTreeMap, HashMap};
 
 use parlante_domain::policy::Line;
 use parlante_domain::turn::ErrorCode;
-use parlante_domain::{Address, Inbound, Item, MessageId, Millis, PersonId, Phone, Sender, Seq};
+use parlante_domain::{
+    Address, Inbound, Item, MediaId, Medium, MessageId, Millis, PersonId, Phone, Sender, Seq, Service,
+};
 use parlante_ledger::{
     Accept, AcceptRules, Intent, Purpose, Reply, Settle, Step, StepOutcome, Unanswered, Verdict, Wake,
 };
@@ -29,6 +31,7 @@ pub(crate) struct Model {
     unplaced: Vec<Entry>,
     seen: HashMap<MessageId, Millis>,
     history: Vec<Said>,
+    wishes: u32,
 }
 
 /// A line of the history, with the message that it belongs to.
@@ -46,6 +49,8 @@ struct Person {
     newest_at: Millis,
     disclosed: bool,
     overflow_told: bool,
+    /// With its place among all wishes.
+    wish: Option<(u32, Medium)>,
     /// The one that this one turned out to be.
     joined: Option<usize>,
 }
@@ -58,14 +63,21 @@ struct Entry {
     accepted_at: Millis,
     state: State,
     due: Millis,
+    waits_for: Option<Service>,
+    /// It was done before.
+    reopened: bool,
     begun: bool,
     running: bool,
     holds: u32,
     panics: u32,
     deaths: u32,
     first_part: u32,
+    heard: Option<String>,
     reply: Option<Reply>,
-    model: Option<Sent>,
+    audio: Option<Vec<u8>>,
+    media: Option<MediaId>,
+    /// Every step but the sends.
+    paid: BTreeMap<Step, Sent>,
     sends: BTreeMap<u32, Sent>,
 }
 
@@ -87,8 +99,8 @@ struct Sent {
     /// Nothing but the process's deaths has made it unknown.
     only_deaths: bool,
     rank: i64,
-    /// WhatsApp has given it an id, by its answer or by a status. All sends of a part have the same one here.
-    has_id: bool,
+    /// The id that WhatsApp gave it last, by its answer or by a status.
+    id: Option<MessageId>,
 }
 
 #[derive(Default, Clone, PartialEq, Eq)]
@@ -117,14 +129,19 @@ impl Entry {
             accepted_at: now,
             state: State::Open,
             due: now,
+            waits_for: None,
+            reopened: false,
             begun: false,
             running: false,
             holds: 0,
             panics: 0,
             deaths: 0,
             first_part: 0,
+            heard: None,
             reply: None,
-            model: None,
+            audio: None,
+            media: None,
+            paid: BTreeMap::new(),
             sends: BTreeMap::new(),
         }
     }
@@ -138,13 +155,13 @@ impl Entry {
     }
 
     fn attempts(&self) -> u32 {
-        self.model.iter().chain(self.sends.values()).map(|sent| sent.attempts).sum()
+        self.paid.values().chain(self.sends.values()).map(|sent| sent.attempts).sum()
     }
 
     fn step(&mut self, step: Step) -> Option<&mut Sent> {
         match step {
-            Step::Complete => self.model.as_mut(),
             Step::Send(part) => self.sends.get_mut(&part),
+            paid => self.paid.get_mut(&paid),
         }
     }
 
@@ -160,11 +177,24 @@ impl Entry {
         })
     }
 
+    fn goes_again(&self) -> bool {
+        let waits = self.current().any(|sent| sent.state == PartOf::Postponed);
+        self.reply.is_some() && (waits || self.current().next().is_none())
+    }
+
+    /// The answer goes as text, under new numbers.
+    fn turn_to_text(&mut self) {
+        let reply = self.reply.as_mut().unwrap();
+        reply.is_voice = false;
+        self.first_part += u32::try_from(reply.reply.parts().len()).unwrap();
+        (self.audio, self.media) = (None, None);
+    }
+
     fn intend(&mut self, intent: Option<Intent>) {
         let Some(Intent { step, .. }) = intent else { return };
         let sent = match step {
-            Step::Complete => self.model.get_or_insert_default(),
             Step::Send(part) => self.sends.entry(part).or_default(),
+            paid => self.paid.entry(paid).or_default(),
         };
         if !sent.state.is_settled() {
             sent.state = PartOf::Intended;
@@ -172,23 +202,38 @@ impl Entry {
     }
 
     fn settle(&mut self, settle: &Settle) {
-        if matches!(settle.outcome, StepOutcome::Accepted(_)) {
+        if matches!(settle.outcome, StepOutcome::Accepted(_) | StepOutcome::Uploaded(_)) {
             self.holds = 0;
         }
         let Some(sent) = self.step(settle.step) else { return };
         sent.attempts += settle.attempts;
-        sent.has_id |= matches!(settle.outcome, StepOutcome::Accepted(_));
-        if sent.state.is_settled() {
+        let accepted = match &settle.outcome {
+            StepOutcome::Accepted(id) => Some(id.clone()),
+            _ => None,
+        };
+        // A status has told of this very send that it failed for the channel's sake.
+        let goes_again = sent.state == PartOf::Postponed
+            && sent.id.is_some()
+            && (accepted.is_none() || accepted == sent.id)
+            && !matches!(settle.outcome, StepOutcome::Failed(_));
+        sent.id = accepted.or(sent.id.take());
+        if goes_again || sent.state.is_settled() {
             return;
         }
         sent.only_deaths = false;
         sent.state = match &settle.outcome {
-            StepOutcome::Answered(_) | StepOutcome::Accepted(_) => PartOf::Done,
             StepOutcome::Failed(code) => PartOf::Failed(code.clone()),
             StepOutcome::Postponed(_) => PartOf::Postponed,
             StepOutcome::Unknown(_) => PartOf::Unknown,
+            _ => PartOf::Done,
         };
         sent.unknowns += u32::from(sent.state == PartOf::Unknown);
+        match &settle.outcome {
+            StepOutcome::Heard { words, .. } => self.heard = Some(words.clone()),
+            StepOutcome::Spoken(audio) => self.audio = Some(audio.bytes().to_vec()),
+            StepOutcome::Uploaded(media) => self.media = Some(media.clone()),
+            _ => {}
+        }
     }
 }
 
@@ -208,7 +253,7 @@ impl Model {
                     _ => Verdict::Noted(*reason),
                 },
                 Item::Status(update) if update.tag.ledger != ledger => Verdict::Unmatched,
-                Item::Status(update) => self.status(update, accept.now, &mut wakes),
+                Item::Status(update) => self.status(update, accept.now, &accept.rules, &mut wakes),
             })
             .collect();
         assert_eq!(wakes.next(), None, "a wake too many");
@@ -374,6 +419,8 @@ impl Model {
         elder_entry.newest_at = elder_entry.newest_at.max(younger.newest_at);
         elder_entry.disclosed |= younger.disclosed;
         elder_entry.overflow_told |= younger.overflow_told;
+        let wishes = [elder_entry.wish, younger.wish];
+        elder_entry.wish = wishes.into_iter().flatten().max_by_key(|(place, _)| *place);
         let open = self.rows.iter().filter(|row| row.is_open() && row.person == elder && row.due <= now);
         if let Some(first) = open.map(|row| row.seq).min().filter(|_| moved) {
             let wake = wakes.next().expect("the elder is woken for what has moved");

@@ -1,15 +1,15 @@
 //! What an operator asks and orders: trace, dead letters, replay.
 
 use parlante_domain::turn::ErrorCode;
-use parlante_domain::{Address, Item, Kind, MessageId, Noted, PersonId, Seq, Status};
+use parlante_domain::{Address, Item, Kind, MessageId, Noted, PersonId, Seq, Service, Status};
 use parlante_ledger::{
     Ending, Finished, PartState, Purpose, Replay, Replayed, Reply, Row, RowState, Step, StepOutcome,
-    StepState, Trace, Traced, TracedRow, Unanswered, Usage, Wake, Which,
+    StepState, Told, Trace, Traced, TracedRow, Unanswered, Usage, Wake, Which,
 };
 
 use super::items::{phone, text};
 use super::world::{
-    DONE, HOUR, SECOND, World, answered, name, persona, refused, reply, sent, settled, unknown,
+    DONE, HOUR, SECOND, World, answered, failure, name, persona, refused, reply, sent, settled, unknown,
 };
 
 const ANNA: &str = "393200000001";
@@ -61,8 +61,8 @@ fn die_at(world: &World, person: PersonId, parts: &[&str], refusal: u32) -> Row 
 fn apologise(world: &World, person: PersonId) -> Row {
     let row = world.head(person);
     world.begin(&row, Step::Complete);
-    let failed = Some(ErrorCode::status(401));
-    let apology = Reply { failed: failed.clone(), ..persona("sorry") };
+    let failed = Some(failure(ErrorCode::status(401)));
+    let apology = Reply { failed, ..persona("sorry") };
     let gone = settled(Step::Complete, StepOutcome::Failed(ErrorCode::status(401)));
     world.advance(row.seq, gone, Some(apology), Some(Step::Send(0)));
     world.finish(row.seq, Some(sent(row.seq, 0)), Ending::Dead(ErrorCode::status(401)));
@@ -114,7 +114,9 @@ pub(crate) fn a_trace_tells_what_an_open_row_waits_for(world: &mut World) {
     world.hold(row.seq, HOUR, Some(settled(Step::Send(0), StepOutcome::Postponed(ErrorCode::status(503)))));
     let held: TracedRow = kept(world, "m1").message;
     assert_eq!((held.state, held.due, held.ended_at), (RowState::Open, Some(world.now + HOUR), None));
-    assert_eq!((held.holds, held.steps[1].state), (1, StepState::Postponed));
+    assert_eq!((held.holds, held.steps[1].state, held.waits_for), (1, StepState::Postponed, None));
+    world.hold_for(row.seq, Service::WhatsApp, None);
+    assert_eq!(kept(world, "m1").message.waits_for, Some(Service::WhatsApp));
     let waiting = kept(world, "m2").message;
     assert_eq!((waiting.state, waiting.started_at, waiting.parts), (RowState::Open, None, 0));
     assert_eq!(waiting.steps, []);
@@ -203,7 +205,10 @@ pub(crate) fn a_replay_sends_only_what_was_not_accepted(world: &mut World) {
     world.begin(&head, Step::Send(1));
     world.advance(row.seq, sent(row.seq, 1), None, Some(Step::Send(2)));
     let finished = world.finish(row.seq, Some(sent(row.seq, 2)), DONE);
-    assert_eq!(finished, Finished { ending: DONE, repeated: false, remaining: 0, attempts: 5 });
+    assert_eq!(
+        finished,
+        Finished { ending: Some(DONE), repeated: false, told: false, remaining: 0, attempts: 5 }
+    );
     assert_eq!(world.history(person), [">m1", "<abc"]);
     assert_eq!(replay(world, "m1"), Replayed::Wrong(RowState::Done));
 }
@@ -221,7 +226,7 @@ pub(crate) fn a_replay_sends_the_answer_after_an_apology(world: &mut World) {
     assert_eq!(world.tell(row.seq, 0, Ok(Status::Read)).wakes, []);
     assert_eq!(world.head(person).next_part, PartState::Intended);
     let finished = world.finish(row.seq, Some(sent(row.seq, 1)), DONE);
-    assert_eq!((finished.ending, finished.remaining), (DONE, 0));
+    assert_eq!((finished.ending, finished.remaining), (Some(DONE), 0));
     assert_eq!(world.history(person), [">m1", "<ciao"]);
     let steps = kept(world, "m1").message.steps;
     assert_eq!(steps.iter().map(|step| step.state).collect::<Vec<_>>(), [StepState::Done; 3]);
@@ -233,7 +238,7 @@ pub(crate) fn a_failed_apology_does_not_fail_the_answer(world: &mut World) {
     reopen(world, "m1");
     world.tell(row.seq, 0, Err("131026"));
     world.send_first_part(person, reply(&["ciao"]));
-    assert_eq!(world.finish(row.seq, Some(sent(row.seq, 1)), DONE).ending, DONE);
+    assert_eq!(world.finish(row.seq, Some(sent(row.seq, 1)), DONE).ending, Some(DONE));
     assert_eq!(world.counts().dead, 0);
 }
 
@@ -249,13 +254,13 @@ pub(crate) fn a_late_status_of_the_failed_send_changes_nothing(world: &mut World
     assert_eq!(world.head(person).next_part, PartState::Fresh);
     world.begin(&row, Step::Send(0));
     assert_eq!(
-        world.wait(world.ledger.was_sent(world.tag(row.seq, 0))),
-        None,
+        world.wait(world.ledger.told_of(world.tag(row.seq, 0))),
+        Told::Nothing,
         "nothing was heard of the new send"
     );
     world.tell(row.seq, 0, Err("131049"));
     let again = settled(Step::Send(0), StepOutcome::Accepted("wamid.again".into()));
-    assert_eq!(world.finish(row.seq, Some(again), DONE).ending, DONE);
+    assert_eq!(world.finish(row.seq, Some(again), DONE).ending, Some(DONE));
     assert_eq!(world.history(person), [">m1", "<a"], "said once, though it ended twice");
     world.tell(row.seq, 0, Err("131049"));
     assert_eq!(world.counts().dead, 0, "that was the first send");

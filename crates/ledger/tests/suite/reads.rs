@@ -2,14 +2,14 @@
 
 use parlante_domain::policy::{Line, Speaker};
 use parlante_domain::turn::ErrorCode;
-use parlante_domain::{Address, Content, Inbound, Item, Kind, PersonId, Seq};
+use parlante_domain::{Address, Content, Inbound, Item, Kind, Medium, PersonId, Seq, Service};
 use parlante_ledger::{
     Accept, Advance, Answer, Begin, Ending, Finish, Hold, LedgerError, Queue, Recover, Replay, Reply, Step,
     StepOutcome, Verdict, Which,
 };
 
 use super::items::{phone, text};
-use super::world::{DONE, World, answered, persona, reply, sent, settled};
+use super::world::{DONE, World, answered, failure, persona, reply, sent, settled};
 
 const ANNA: &str = "393200000001";
 const BRUNO: &str = "393200000002";
@@ -35,20 +35,21 @@ pub(crate) fn the_history_is_cut_at_the_newest_lines(world: &mut World) {
 pub(crate) fn only_words_become_history(world: &mut World) {
     let anna = phone(ANNA);
     let person = world.arrive_known(&anna, &["m1"]);
-    let failed = Some(ErrorCode::status(500));
+    let code = ErrorCode::status(500);
     let row = world.head(person);
     world.begin(&row, Step::Complete);
     let gone = settled(Step::Complete, StepOutcome::Failed(ErrorCode::status(500)));
-    let apology = Reply { failed: failed.clone(), ..persona("sorry") };
+    let apology = Reply { failed: Some(failure(code.clone())), ..persona("sorry") };
     world.advance(row.seq, gone, Some(apology.clone()), Some(Step::Send(0)));
     assert_eq!(world.head(person).reply, Some(apology));
-    world.finish(row.seq, Some(sent(row.seq, 0)), Ending::Done { failed });
+    world.finish(row.seq, Some(sent(row.seq, 0)), Ending::Done { failed: Some(code) });
     assert_eq!(world.history(person), [">m1"], "an apology is not what the model said");
 
     let sticker = Inbound { kind: Kind::Sticker, content: Content::Unclear, ..text("s1", &anna, world.now) };
-    let note = Inbound { kind: Kind::Voice, content: Content::Sound, ..text("v1", &anna, world.now) };
+    let note =
+        Inbound { kind: Kind::Voice, content: Content::Sound("1234".into()), ..text("v1", &anna, world.now) };
     world.accept(vec![Item::Message(sticker), Item::Message(note)]);
-    for (kind, content) in [(Kind::Sticker, Content::Unclear), (Kind::Voice, Content::Sound)] {
+    for (kind, content) in [(Kind::Sticker, Content::Unclear), (Kind::Voice, Content::Sound("1234".into()))] {
         let row = world.head(person);
         assert_eq!((row.kind, &row.content), (kind, &content));
         world.begin_saying(&row, persona("please write"));
@@ -124,13 +125,17 @@ pub(crate) fn a_closed_ledger_answers_closed(world: &mut World) {
     closed(world, ledger.begin(Begin { seq, person, now, reply: None, intent: None }));
     closed(world, ledger.advance(Advance { seq, now, settle: answered(), reply: None, intent: None }));
     closed(world, ledger.finish(Finish { seq, now, settle: None, ending: DONE }));
-    closed(world, ledger.hold(Hold { seq, now, until: now, settle: None }));
+    closed(world, ledger.hold(Hold { seq, now, until: now, waits_for: None, settle: None }));
     closed(world, ledger.panicked(seq));
     closed(world, ledger.recover(Recover { now, reconcile_until: now }));
     closed(world, ledger.head(person, now));
     closed(world, ledger.due(now, 1));
     closed(world, ledger.history(person, 1));
-    closed(world, ledger.was_sent(world.tag(seq, 0)));
+    closed(world, ledger.told_of(world.tag(seq, 0)));
+    closed(world, ledger.release(Service::WhatsApp, now, 1));
+    closed(world, ledger.audio(seq));
+    closed(world, ledger.fall_back(seq, now));
+    closed(world, ledger.prefer(person, Medium::Voice));
     closed(world, ledger.counts());
     closed(world, ledger.trace("m1".into()));
     closed(world, ledger.unanswered(Which::Dead, 1, None));

@@ -1,8 +1,8 @@
 //! What WhatsApp tells later: statuses settle sends, their rank only rises, and a failure never undoes a delivery.
 
 use parlante_domain::turn::ErrorCode;
-use parlante_domain::{Address, MessageId, PersonId, Seq, Status, Tag};
-use parlante_ledger::{DeadLetter, Ending, Held, PartState, Purpose, Row, Step, Verdict, Wake};
+use parlante_domain::{Address, PersonId, Seq, Status, Tag};
+use parlante_ledger::{DeadLetter, Ending, Held, PartState, Purpose, Row, Step, Told, Verdict, Wake};
 
 use super::items::{phone, status};
 use super::world::{DONE, HOUR, World, name, postponed, reply, sent, unknown};
@@ -19,18 +19,18 @@ fn verdict(world: &World, seq: Seq, outcome: Result<Status, &str>) -> Verdict {
     world.tell(seq, 0, outcome).verdicts.remove(0)
 }
 
-fn was_sent(world: &World, seq: Seq) -> Option<MessageId> {
-    world.wait(world.ledger.was_sent(world.tag(seq, 0)))
+fn told_of(world: &World, seq: Seq) -> Told {
+    world.wait(world.ledger.told_of(world.tag(seq, 0)))
 }
 
 pub(crate) fn the_rank_only_rises(world: &mut World) {
     let (person, row) = sending(world);
     world.finish(row.seq, Some(sent(row.seq, 0)), DONE);
-    assert_eq!(was_sent(world, row.seq), None, "nothing was told yet");
+    assert_eq!(told_of(world, row.seq), Told::Nothing);
     let told = [Status::Sent, Status::Read, Status::Delivered, Status::Read, Status::Played, Status::Sent]
         .map(|status| verdict(world, row.seq, Ok(status)) == Verdict::Settled);
     assert_eq!(told, [true, true, false, false, true, false]);
-    assert_eq!(was_sent(world, row.seq), Some(format!("wamid.out.{}.0", row.seq).into()));
+    assert_eq!(told_of(world, row.seq), Told::Sent(format!("wamid.out.{}.0", row.seq).into()));
     assert_eq!(world.next(person), None);
 }
 
@@ -38,10 +38,10 @@ pub(crate) fn a_status_may_come_before_our_own_result(world: &mut World) {
     let (person, row) = sending(world);
     let told = world.tell(row.seq, 0, Ok(Status::Delivered));
     assert_eq!((told.verdicts, told.wakes), (vec![Verdict::Settled], vec![]), "the call is still under way");
-    assert_eq!(was_sent(world, row.seq), Some(format!("wamid.out.{}.0", row.seq).into()));
+    assert_eq!(told_of(world, row.seq), Told::Sent(format!("wamid.out.{}.0", row.seq).into()));
     assert_eq!(world.head(person).parts_sent, 1);
     let finished = world.finish(row.seq, unknown(0), DONE);
-    assert_eq!(finished.ending, DONE, "what the status settled stays");
+    assert_eq!(finished.ending, Some(DONE), "what the status settled stays");
     assert_eq!(finished.attempts, 2, "our own attempt counts all the same");
 }
 
@@ -62,7 +62,7 @@ pub(crate) fn a_status_lets_an_unknown_part_go_on(world: &mut World) {
     assert_eq!(told.wakes, [Wake { person, seq: row.seq }]);
     let head = world.head(person);
     assert_eq!((head.seq, head.parts_sent), (row.seq, 1), "due at once");
-    assert_eq!(world.finish(row.seq, None, DONE).ending, DONE);
+    assert_eq!(world.finish(row.seq, None, DONE).ending, Some(DONE));
     assert_eq!(world.tell(row.seq, 0, Ok(Status::Read)).wakes, [], "an ended row wakes nobody");
 }
 
@@ -84,7 +84,7 @@ pub(crate) fn a_failed_status_lets_a_held_part_go_on(world: &mut World) {
         );
         let code = ErrorCode::recorded("131026");
         assert_eq!(world.head(person).next_part, PartState::Failed(code.clone()));
-        assert_eq!(world.finish(row.seq, None, Ending::Dead(code.clone())).ending, Ending::Dead(code));
+        assert_eq!(world.finish(row.seq, None, Ending::Dead(code.clone())).ending, Some(Ending::Dead(code)));
         world.arrive(&phone(ANNA), &[&format!("after {}", row.message_id)]);
         row = world.send_first_part(person, reply(&["ciao"]));
     }
@@ -97,7 +97,7 @@ pub(crate) fn the_code_of_the_status_stays(world: &mut World) {
     let finished = world.finish(row.seq, None, Ending::Dead(ErrorCode::TIMEOUT));
     assert_eq!(
         finished.ending,
-        Ending::Dead(ErrorCode::recorded("131026")),
+        Some(Ending::Dead(ErrorCode::recorded("131026"))),
         "not the timeout of our own call"
     );
 }
@@ -115,7 +115,7 @@ pub(crate) fn a_delivery_after_the_failure_saves_the_part(world: &mut World) {
     assert_eq!(verdict(world, row.seq, Err("131026")), Verdict::Settled);
     assert_eq!(verdict(world, row.seq, Ok(Status::Delivered)), Verdict::Settled);
     assert_eq!(world.head(person).parts_sent, 1);
-    assert_eq!(world.finish(row.seq, Some(sent(row.seq, 0)), DONE).ending, DONE);
+    assert_eq!(world.finish(row.seq, Some(sent(row.seq, 0)), DONE).ending, Some(DONE));
 }
 
 pub(crate) fn a_bare_sent_does_not_outlive_a_failure(world: &mut World) {
@@ -124,7 +124,7 @@ pub(crate) fn a_bare_sent_does_not_outlive_a_failure(world: &mut World) {
     verdict(world, row.seq, Ok(Status::Sent));
     assert_eq!(world.head(person).next_part, PartState::Failed(ErrorCode::recorded("131026")));
     let finished = world.finish(row.seq, Some(sent(row.seq, 0)), DONE);
-    assert_eq!(finished.ending, Ending::Dead(ErrorCode::recorded("131026")));
+    assert_eq!(finished.ending, Some(Ending::Dead(ErrorCode::recorded("131026"))));
 }
 
 pub(crate) fn an_answered_message_turns_dead_once(world: &mut World) {
@@ -165,7 +165,7 @@ pub(crate) fn a_foreign_tag_changes_nothing(world: &mut World) {
     }
     assert_eq!(world.head(person), before);
     world.tell(row.seq, 0, Ok(Status::Sent));
-    assert_eq!(world.wait(world.ledger.was_sent(foreign)), None, "the same place in another ledger");
+    assert_eq!(world.wait(world.ledger.told_of(foreign)), Told::Nothing, "the same place in another ledger");
 }
 
 pub(crate) fn a_status_of_one_webhook_counts_once(world: &mut World) {

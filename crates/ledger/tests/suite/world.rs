@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use parlante_domain::turn::ErrorCode;
-use parlante_domain::{CustomerReply, Item, Millis, PersonId, Sender, Seq, Status, Tag};
+use parlante_domain::turn::{ErrorCode, Failure};
+use parlante_domain::{CustomerReply, Item, Millis, PersonId, Sender, Seq, Service, Status, Tag};
 use parlante_ledger::{
     Accept, AcceptRules, Accepted, Advance, Answer, Begin, Counts, Ending, Finish, Finished, Held, Hold,
     Intent, Ledger, LedgerError, Purpose, Recorded, Recover, Recovered, Reply, Row, Settle, Step,
@@ -29,7 +29,14 @@ pub(crate) const RULES: AcceptRules = AcceptRules {
     backlog: 10,
     stale_after: Duration::from_secs(24 * 3600),
     remember: Duration::from_secs(192 * 3600),
+    is_channel_fault: |code| code == LOCKED,
+    is_media_fault: |code| code == UNPLAYABLE,
 };
+
+/// WhatsApp has locked our account: no fault of any message.
+pub(crate) const LOCKED: &str = "131031";
+/// WhatsApp could make nothing of the file.
+pub(crate) const UNPLAYABLE: &str = "131053";
 
 pub(crate) struct World {
     engine: Box<dyn Engine>,
@@ -196,7 +203,18 @@ impl World {
     }
 
     pub(crate) fn hold(&self, seq: Seq, wait: Duration, settle: Option<Settle>) -> Held {
-        self.wait(self.ledger.hold(Hold { seq, now: self.now, until: self.now + wait, settle }))
+        let until = self.now + wait;
+        self.wait(self.ledger.hold(Hold { seq, now: self.now, until, waits_for: None, settle }))
+    }
+
+    /// Gives a row back until this channel opens, or an hour is over.
+    pub(crate) fn hold_for(&self, seq: Seq, service: Service, settle: Option<Settle>) -> Held {
+        let until = self.now + HOUR;
+        self.wait(self.ledger.hold(Hold { seq, now: self.now, until, waits_for: Some(service), settle }))
+    }
+
+    pub(crate) fn release(&self, service: Service, most: usize) -> Vec<Wake> {
+        self.wait(self.ledger.release(service, self.now, most))
     }
 
     // ---- whole turns
@@ -247,8 +265,19 @@ pub(crate) fn reply(parts: &[&str]) -> Reply {
     Reply {
         reply: CustomerReply::recorded(parts.iter().map(|&part| part.to_owned()).collect()),
         words,
+        is_voice: false,
         failed: None,
     }
+}
+
+/// The same, as a voice note.
+pub(crate) fn spoken(parts: &[&str]) -> Reply {
+    Reply { is_voice: true, ..reply(parts) }
+}
+
+/// Why an apology was made.
+pub(crate) fn failure(code: ErrorCode) -> Failure {
+    Failure { code, is_dead: false }
 }
 
 /// A text of the persona.

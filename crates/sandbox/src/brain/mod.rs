@@ -45,6 +45,11 @@ pub fn reply(turns: &[Turn]) -> String {
     memory.fill(line)
 }
 
+/// Whether a text is in Italian, as far as Joe can tell; if not, he takes it for English.
+pub(crate) fn speaks_italian(text: &str) -> bool {
+    Sentence::hear(text).language() == Some(Language::Italian)
+}
+
 fn lines(intent: Intent, language: Language) -> &'static [&'static str] {
     let table = match language {
         Language::English => english::LINES,

@@ -6,7 +6,7 @@ use crate::http::Reply;
 use crate::ids;
 
 /// Code, title, details. Meta's own titles where they are published.
-const KNOWN: [(u32, &str, &str); 26] = [
+const KNOWN: [(u32, &str, &str); 66] = [
     (0, "AuthException", "We were unable to authenticate the app user."),
     (1, "API Unknown", "Invalid request or possible server error."),
     (2, "API Service", "Temporary due to downtime or due to being overloaded."),
@@ -24,14 +24,25 @@ const KNOWN: [(u32, &str, &str); 26] = [
         "Calls to this api have exceeded the rate limit.",
     ),
     (80_007, "Rate limit issues", "The WhatsApp Business Account has reached its rate limit."),
+    (130_403, "User blocked", "The business has blocked this user."),
     (130_429, "Rate limit hit", "Cloud API message throughput has been reached."),
+    (130_472, "User's number is part of an experiment", "Message was not sent as part of an experiment."),
+    (
+        130_497,
+        "Business account is restricted from messaging users in this country.",
+        "The account is restricted for this country.",
+    ),
     (131_000, "Something went wrong", "Message failed to send due to an unknown error."),
     (131_005, "Access denied", "Permission is either not granted or has been removed."),
     (131_008, "Required parameter is missing", "The request is missing a required parameter."),
     (131_009, "Parameter value is not valid", "One or more parameter values are invalid."),
     (131_016, "Service unavailable", "A service is temporarily unavailable."),
+    (131_021, "Recipient cannot be sender", "Sender and recipient phone number is the same."),
     (131_026, "Message undeliverable", "Unable to deliver message."),
     (131_031, "Account has been locked", "The account has been restricted or disabled."),
+    (131_037, "Display name approval needed", "The 555 business phone number has no approved display name."),
+    (131_042, "Business eligibility payment issue", "There was an error related to your payment method."),
+    (131_045, "Incorrect certificate", "Message failed to send due to a phone number registration error."),
     (
         131_047,
         "Re-engagement message",
@@ -42,13 +53,74 @@ const KNOWN: [(u32, &str, &str); 26] = [
         "Spam rate limit hit",
         "There are restrictions on how many messages can be sent from this phone number.",
     ),
+    (
+        131_049,
+        "Meta chose not to deliver.",
+        "Message was not delivered to maintain healthy ecosystem engagement.",
+    ),
+    (
+        131_050,
+        "User has stopped receipt of marketing messages",
+        "The user has stopped marketing messages from this business.",
+    ),
+    (131_051, "Unsupported message type", "Unsupported message type."),
+    (131_052, "Media download error", "Unable to download the media sent by the user."),
     (131_053, "Media upload error", "Unable to upload the media used in the message."),
+    (131_055, "Method not allowed", "The method is not allowed."),
     (
         131_056,
         "(Business Account, Consumer Account) pair rate limit hit",
         "Too many messages were sent to the same recipient in a short time.",
     ),
     (131_057, "Account in maintenance mode", "Business Account is in maintenance mode."),
+    (131_062, "User ID not usable", "This message cannot be sent to a business-scoped user ID."),
+    (131_063, "Marketing templates disabled", "Marketing templates cannot be sent from this API."),
+    (131_064, "Template classification limit", "The account is limited due to template misclassification."),
+    (132_000, "Template Param Count Mismatch", "The number of variable parameter values is wrong."),
+    (132_001, "Template does not exist", "The template does not exist in this language or is not approved."),
+    (132_005, "Template Hydrated Text Too Long", "The translated text is too long."),
+    (132_007, "Template Format Character Policy Violated", "The template content violates a policy."),
+    (132_012, "Template Parameter Format Mismatch", "Variable parameter values are formatted incorrectly."),
+    (132_015, "Template is Paused", "The template is paused due to low quality."),
+    (132_016, "Template is Disabled", "The template is permanently disabled due to low quality."),
+    (132_018, "Template parameters invalid", "There is an issue with the template's parameters."),
+    (132_068, "Flow is blocked", "Flow is in blocked state."),
+    (132_069, "Flow is throttled", "Flow is in throttled state."),
+    (133_000, "Incomplete Deregistration", "A previous deregistration attempt failed."),
+    (133_004, "Server Temporarily Unavailable", "Server is temporarily unavailable."),
+    (133_005, "Two step verification PIN Mismatch", "Two-step verification PIN incorrect."),
+    (133_006, "Phone number re-verification needed", "Phone number needs to be verified before registering."),
+    (
+        133_008,
+        "Too Many two step verification PIN Guesses",
+        "Too many two-step verification PIN guesses for this phone number.",
+    ),
+    (
+        133_009,
+        "Two step verification PIN Guessed Too Fast",
+        "Two-step verification PIN was entered too quickly.",
+    ),
+    (
+        133_010,
+        "Phone number Not Registered",
+        "Phone number not registered on the WhatsApp Business Platform.",
+    ),
+    (133_015, "Please wait before registering", "The phone number was deleted recently."),
+    (
+        133_016,
+        "Account register deregister rate limit exceeded",
+        "Registration failed because there were too many attempts.",
+    ),
+    (134_011, "Payments terms of service pending", "The payments terms of service have not been accepted."),
+    (134_100, "Only marketing messages", "Only marketing messages are supported by this API."),
+    (134_101, "Template is still syncing", "The template is still being prepared; try again in ten minutes."),
+    (134_102, "Template not usable", "The template cannot be used."),
+    (
+        135_000,
+        "Generic user error",
+        "Message failed to send because of an unknown error with your request parameters.",
+    ),
+    (2_494_100, "Phone number in maintenance mode", "The phone number is in maintenance mode."),
 ];
 
 /// An error about to be answered.
@@ -118,13 +190,15 @@ pub(super) fn usual_status(code: u32) -> u16 {
         0 | 190 => 401,
         3 | 10 | 200..=299 | 368 | 131_005 | 131_031 => 403,
         4 | 613 | 80_007 | 130_429 | 131_056 => 429,
-        1 | 131_000 => 500,
-        2 | 131_016 | 131_057 => 503,
+        1 | 131_000 | 134_102 => 500,
+        2 | 131_016 | 131_057 | 133_004 | 2_494_100 => 503,
         _ => 400,
     }
 }
 
 fn words(code: u32) -> (&'static str, &'static str) {
+    // A range of permissions, each with a number of its own, in the same words.
+    let code = if (200..=299).contains(&code) { 200 } else { code };
     let known = KNOWN.iter().find(|(other, ..)| *other == code);
     known.map_or(("Unknown error", "No details are known."), |(_, title, details)| (title, details))
 }

@@ -8,12 +8,13 @@ use tokio::sync::oneshot;
 
 use super::delivery::{Command, Order, WAITING_MAX, Waiting};
 use super::inbound;
+use super::media::{Media, MediaHost, SentAudio};
 use super::records::{Attempt, Delivery, Records, Request};
-use super::status::{self, Outgoing};
+use super::status::{self, Course, Outgoing};
 use super::{Inbound, Meta, State};
 use crate::escape::escape;
 use crate::happening::Happening;
-use crate::ids::wamid;
+use crate::ids::{self, wamid};
 use crate::options::MetaOptions;
 use crate::script::Script;
 use crate::signature::SignatureMode;
@@ -23,7 +24,7 @@ use crate::{PATIENCE, clock};
 impl Meta {
     /// `http://127.0.0.1:PORT`, to be used in the place of `https://graph.facebook.com`.
     pub fn base_url(&self) -> &str {
-        &self.base_url
+        &self.origins.own
     }
 
     /// Secrets and ids, as the product must know them.
@@ -81,7 +82,8 @@ impl Meta {
     }
 
     /// One webhook of several entries, each of several changes, each of several messages. Returns their wamids.
-    pub fn deliver_nested(&self, entries: Vec<Vec<Vec<Inbound>>>) -> Vec<String> {
+    pub fn deliver_nested(&self, mut entries: Vec<Vec<Vec<Inbound>>>) -> Vec<String> {
+        entries.iter_mut().flatten().flatten().for_each(|message| self.keep_file(message));
         let messages = || entries.iter().flatten().flatten();
         let ids: Vec<_> = messages().map(Inbound::wamid).collect();
         for message in messages() {
@@ -91,6 +93,19 @@ impl Meta {
         let body = self.body(&inbound::webhook(&self.options, &entries));
         self.queue(ids.clone(), None, body, &SignatureMode::Right, true);
         ids
+    }
+
+    /// A message's file can be looked up from now on, and its URL stands in the webhook.
+    fn keep_file(&self, message: &mut Inbound) {
+        let Some(media) = message.file().cloned() else { return };
+        let id = media.id.clone();
+        let url = self.state.change(|state| {
+            state.store.put(media);
+            self.options.media_urls.then(|| state.store.url(&id, &self.origins))
+        });
+        if let Some(url) = url {
+            message.set_url(&url);
+        }
     }
 
     /// The same message in `times` webhooks of the same bytes, posted at once. Returns its wamid.
@@ -136,7 +151,8 @@ impl Meta {
             let sends = || records.sends().filter(is_it);
             let send = sends().find(|send| send.accepted.is_some()).or_else(|| sends().next_back())?;
             let id = send.accepted.clone().unwrap_or_else(wamid);
-            Some(Outgoing { id, person: send.person.clone()?, tag: send.tag.clone() })
+            let course = Course::Usual;
+            Some(Outgoing { id, person: send.person.clone()?, tag: send.tag.clone(), course })
         });
         let message = found.ok_or_else(|| format!("no send {wamid_or_tag:?} was seen"))?;
         self.queue_status(&message, status, code);
@@ -165,6 +181,44 @@ impl Meta {
 
     fn body(&self, webhook: &Value) -> Bytes {
         escape(&webhook.to_string(), self.options.escaped_unicode, self.options.escaped_slashes).into()
+    }
+}
+
+/// Files.
+impl Meta {
+    /// The origin of the other host of media, see [`MediaHost`].
+    pub fn other_host(&self) -> &str {
+        &self.origins.other
+    }
+
+    /// Where the URLs lead that are given out from now on.
+    pub fn media_host(&self, host: MediaHost) {
+        self.state.change(|state| state.store.host = host);
+    }
+
+    /// All URLs given out so far have expired: they answer 404, and a new lookup gives a new one.
+    pub fn expire_urls(&self) {
+        self.state.change(|state| state.store.expire_urls());
+    }
+
+    /// URLs given out from now on expire after so many downloads; `None`: after five minutes only, as at Meta. With
+    /// `Some(0)` they have expired before they can be used.
+    pub fn expire_urls_after(&self, downloads: Option<u32>) {
+        self.state.change(|state| state.store.downloads = downloads);
+    }
+
+    /// Keeps a file, as if somebody had sent it; the id by which it can be looked up.
+    pub fn keep_media(&self, bytes: impl Into<Bytes>, mime: &str) -> String {
+        let id = ids::digits();
+        let (bytes, mime) = (bytes.into(), mime.into());
+        let media = Media { id: id.clone(), bytes, mime, file_name: String::new() };
+        self.state.change(|state| state.store.put(media));
+        id
+    }
+
+    /// The file of this id, uploaded or sent by a person.
+    pub fn media(&self, id: &str) -> Option<Media> {
+        self.state.read(|state| state.store.get(id).cloned())
     }
 }
 
@@ -251,9 +305,14 @@ impl Meta {
         self.look(|records| records.deliveries().cloned().collect())
     }
 
-    /// The texts that this person got, in the order in which Meta accepted them.
+    /// What this person got, in the order in which Meta accepted it; see [`Records::answers_to`].
     pub fn answers_to(&self, person: &str) -> Vec<String> {
         self.look(|records| records.answers_to(person))
+    }
+
+    /// The voice notes that this person got, in the order in which Meta accepted them.
+    pub fn voices_to(&self, person: &str) -> Vec<SentAudio> {
+        self.look(|records| records.voices_to(person))
     }
 
     /// Webhooks that are not yet answered 200.
@@ -293,7 +352,7 @@ impl Meta {
         self.wait(enough, PATIENCE).await
     }
 
-    /// Waits until this person has got at least `count` texts.
+    /// Waits until this person has got at least `count` texts or sounds.
     ///
     /// # Errors
     /// After [`PATIENCE`], with a summary of what was seen.

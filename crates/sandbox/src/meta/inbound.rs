@@ -1,10 +1,13 @@
 //! What people send: builders for the items of a webhook, and the webhook around them.
 
+use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
-use crate::clock;
-use crate::ids::{bsuid_of, wamid};
+use super::media::Media;
+use crate::digest::sha256_base64;
+use crate::ids::{self, bsuid_of, wamid};
 use crate::options::MetaOptions;
+use crate::{audio, clock};
 
 /// One message of a person, as it will stand in `messages[]`.
 ///
@@ -21,6 +24,34 @@ pub struct Inbound {
     number: Option<String>,
     /// Taken as it is: no sender is added, and no contact.
     raw: bool,
+    /// What can be looked up and downloaded once the message is delivered.
+    file: Option<Media>,
+}
+
+/// The sound of a message: bytes, which get an id of their own, or an id, which gets a usual sound.
+#[derive(Clone, Debug)]
+pub struct Attachment {
+    id: Option<String>,
+    bytes: Option<Bytes>,
+}
+
+impl From<&str> for Attachment {
+    /// The id; the sound is [`audio::note`] for a voice note and [`audio::mp3`] for a file.
+    fn from(id: &str) -> Self {
+        Self { id: Some(id.into()), bytes: None }
+    }
+}
+
+impl From<Bytes> for Attachment {
+    fn from(bytes: Bytes) -> Self {
+        Self { id: None, bytes: Some(bytes) }
+    }
+}
+
+impl From<Vec<u8>> for Attachment {
+    fn from(bytes: Vec<u8>) -> Self {
+        Bytes::from(bytes).into()
+    }
 }
 
 impl Inbound {
@@ -29,20 +60,14 @@ impl Inbound {
         Self::kind(phone, "text", json!({"body": body}))
     }
 
-    /// A recorded voice note; `media` is the id to fetch it by.
-    pub fn voice(phone: &str, media: &str) -> Self {
-        let audio =
-            json!({"id": media, "mime_type": "audio/ogg; codecs=opus", "sha256": SHA256, "voice": true});
-        Self::kind(phone, "audio", audio)
+    /// A recorded voice note: its bytes, or an id for [`audio::note`].
+    pub fn voice(phone: &str, sound: impl Into<Attachment>) -> Self {
+        Self::sound(phone, sound.into(), (audio::note, "audio/ogg; codecs=opus"), true)
     }
 
-    /// An audio file, which is not a voice note.
-    pub fn audio(phone: &str, media: &str) -> Self {
-        Self::kind(
-            phone,
-            "audio",
-            json!({"id": media, "mime_type": "audio/mpeg", "sha256": SHA256, "voice": false}),
-        )
+    /// An audio file, which is not a voice note: its bytes, or an id for [`audio::mp3`]. See [`Inbound::mime`].
+    pub fn audio(phone: &str, sound: impl Into<Attachment>) -> Self {
+        Self::sound(phone, sound.into(), (audio::mp3, "audio/mpeg"), false)
     }
 
     /// An image, perhaps with a caption.
@@ -152,7 +177,7 @@ impl Inbound {
             // A broken item is a case too; it stands in `messages[]` as it is.
             other => Map::from_iter([(BARE.to_owned(), other)]),
         };
-        Self { item, phone: None, bsuid: None, name: None, number: None, raw: true }
+        Self { item, phone: None, bsuid: None, name: None, number: None, raw: true, file: None }
     }
 
     fn kind(phone: &str, kind: &str, content: Value) -> Self {
@@ -168,7 +193,16 @@ impl Inbound {
             name: None,
             number: None,
             raw: false,
+            file: None,
         }
+    }
+
+    fn sound(phone: &str, sound: Attachment, (usual, mime): (fn() -> Bytes, &str), voice: bool) -> Self {
+        let id = sound.id.unwrap_or_else(ids::digits);
+        let bytes = sound.bytes.unwrap_or_else(usual);
+        let audio = json!({"id": id, "mime_type": mime, "sha256": sha256_base64(&bytes), "voice": voice});
+        let file = Media { id, bytes, mime: mime.into(), file_name: String::new() };
+        Self { file: Some(file), ..Self::kind(phone, "audio", audio) }
     }
 
     fn media(phone: &str, kind: &str, mime: &str, media: &str, caption: Option<&str>) -> Self {
@@ -232,6 +266,16 @@ impl Inbound {
         self
     }
 
+    /// Another type than a sound's usual one, in the webhook, at lookup and at download.
+    #[must_use]
+    pub fn mime(mut self, mime: &str) -> Self {
+        if let Some(file) = &mut self.file {
+            file.mime = mime.into();
+        }
+        self.set_in_audio("mime_type", mime);
+        self
+    }
+
     /// Sets any field of the item.
     #[must_use]
     pub fn field(mut self, name: &str, value: Value) -> Self {
@@ -247,6 +291,25 @@ impl Inbound {
     /// The sender: the phone if it shows, else the BSUID; empty for a raw item.
     pub fn person(&self) -> &str {
         self.phone.as_deref().or(self.bsuid.as_deref()).unwrap_or_default()
+    }
+
+    /// The id of its sound; none for other messages.
+    pub fn media_id(&self) -> Option<&str> {
+        self.file.as_ref().map(|file| file.id.as_str())
+    }
+
+    pub(super) fn file(&self) -> Option<&Media> {
+        self.file.as_ref()
+    }
+
+    pub(super) fn set_url(&mut self, url: &str) {
+        self.set_in_audio("url", url);
+    }
+
+    fn set_in_audio(&mut self, name: &str, value: &str) {
+        if let Some(Value::Object(audio)) = self.item.get_mut("audio") {
+            audio.insert(name.into(), value.into());
+        }
     }
 
     /// Its text, or what stands for it on the phone page.

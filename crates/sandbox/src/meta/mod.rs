@@ -1,6 +1,6 @@
 //! The stand-in of Meta's WhatsApp Cloud API.
 //!
-//! It takes sends, read receipts and the question for the number's record, with Graph's own validation and
+//! It takes sends, read receipts, files and the question for the number's record, with Graph's own validation and
 //! errors; it posts signed webhooks and insists until they are answered 200; it tells what became of each
 //! accepted send. [`Meta`] is the handle by which tests make people write, look at what arrived, and wait.
 
@@ -8,6 +8,7 @@ mod delivery;
 mod errors;
 mod handle;
 mod inbound;
+mod media;
 mod number;
 mod records;
 mod send;
@@ -26,7 +27,8 @@ use serde_json::Value;
 use tokio::sync::{Notify, mpsc};
 
 pub use delivery::Order;
-pub use inbound::Inbound;
+pub use inbound::{Attachment, Inbound};
+pub use media::{Media, MediaHost, SentAudio};
 pub use records::{Answer, Attempt, Delivery, Records, Request};
 
 use crate::clock;
@@ -37,7 +39,8 @@ use crate::script::{self, Fault, Refusal, Route, Script};
 use crate::shared::Shared;
 use delivery::{Command, Waiting};
 use errors::GraphError;
-use send::Call;
+use media::{Origins, Store};
+use send::{Call, Judge, Verdict};
 use status::Outgoing;
 
 /// Handshakes asked for and not yet begun; tests ask for one at a time.
@@ -47,7 +50,7 @@ const COMMANDS_MAX: usize = 16;
 #[derive(Clone, Debug)]
 pub struct Meta {
     options: Arc<MetaOptions>,
-    base_url: Arc<str>,
+    origins: Arc<Origins>,
     fast: bool,
     script: Script,
     state: Shared<State>,
@@ -60,6 +63,7 @@ pub struct Meta {
 #[derive(Debug)]
 struct State {
     records: Records,
+    store: Store,
     webhook: Option<String>,
     /// Ready to be posted.
     queue: VecDeque<Waiting>,
@@ -75,24 +79,36 @@ pub(crate) struct Engine {
 }
 
 impl Engine {
-    /// Starts serving on `listener`, and posting; both end with the thread.
-    pub(crate) fn start(self, listener: TcpListener) -> std::io::Result<Server> {
+    /// Starts serving, on the stand-in's own port and on that of the other host of media, and posting. All ends with
+    /// the thread.
+    pub(crate) fn start(self, own: TcpListener, other: TcpListener) -> std::io::Result<[Server; 2]> {
         let data = web::Data::new(self.meta.clone());
-        let server = http::serve(listener, move |app| {
+        let own = http::serve(own, move |app| {
             app.app_data(data.clone())
                 .route("/__script", web::post().to(scripted))
                 .default_service(web::to(handle));
         })?;
+        let data = web::Data::new(self.meta.clone());
+        let other = http::serve(other, move |app| {
+            app.app_data(data.clone()).default_service(web::to(handle_at_other_host));
+        })?;
         actix_rt::spawn(delivery::run(self.meta, self.commands));
-        Ok(server)
+        Ok([own, other])
     }
 }
 
 impl Meta {
-    pub(crate) fn new(options: MetaOptions, base_url: &str, fast: bool, witness: Witness) -> (Self, Engine) {
+    /// `own` and `other`: the origins of the stand-in and of the other host of media.
+    pub(crate) fn new(
+        options: MetaOptions,
+        (own, other): (String, String),
+        fast: bool,
+        witness: Witness,
+    ) -> (Self, Engine) {
         let (sender, commands) = mpsc::channel(COMMANDS_MAX);
         let state = State {
             records: Records::new(),
+            store: Store::default(),
             webhook: None,
             queue: VecDeque::new(),
             unsettled: 0,
@@ -100,7 +116,7 @@ impl Meta {
         };
         let meta = Self {
             options: Arc::new(options),
-            base_url: base_url.into(),
+            origins: Arc::new(Origins { own, other }),
             fast,
             script: Script::new(),
             state: Shared::new(state),
@@ -111,7 +127,7 @@ impl Meta {
         (meta.clone(), Engine { meta, commands })
     }
 
-    fn arrived(&self, call: &Call) -> u64 {
+    fn arrived(&self, call: &Call, other_host: bool) -> u64 {
         let route = call.route();
         let separator = if call.query.is_empty() { "" } else { "?" };
         self.state.change(|state| {
@@ -121,10 +137,13 @@ impl Meta {
                 method: call.method.clone(),
                 path: format!("{}{separator}{}", call.path, call.query),
                 headers: call.headers.clone(),
+                other_host,
                 json: call.json.clone(),
                 route,
                 person: (route == Some(Route::Send)).then(|| call.person()).flatten(),
                 text: call.body_text().map(String::from),
+                audio: None,
+                unplayable: false,
                 tag: call.field("biz_opaque_callback_data").map(String::from),
                 message_id: call.field("message_id").map(String::from),
                 typing: call.json.get("typing_indicator").is_some(),
@@ -137,14 +156,15 @@ impl Meta {
     }
 
     /// Handles a request under the script: what is answered, and how much of it gets through.
-    async fn process(&self, number: u64, call: Call) -> (Reply, Ending) {
+    async fn process(&self, number: u64, call: Call, other: bool) -> (Reply, Ending) {
         let fault = match call.route() {
             Some(route) => self.script.meet(route, &call.text).await,
             None => None,
         };
-        let verdict = send::judge(&self.options, &call);
         let effective = fault.as_ref().is_none_or(Fault::takes_effect);
+        let verdict = self.judge(&call, other, effective);
         let accepted = verdict.accepted.filter(|_| effective);
+        let audio = verdict.audio.filter(|_| effective);
         let reply = match &fault {
             Some(Fault::Status(refusal)) => send::dressed(refused(refusal), &call),
             Some(Fault::Body(body)) => send::dressed(Reply::bytes(200, "", body.clone()), &call),
@@ -153,12 +173,24 @@ impl Meta {
         let reply = with_scripted_headers(reply, fault.as_ref());
         let ending = Ending::of(fault.as_ref());
         let status = (ending == Ending::Whole).then_some(reply.status);
-        self.answered(number, fault, &reply, ending, accepted.as_ref());
-        self.notice(&call, accepted.as_ref(), status, effective);
+        self.notice(&call, accepted.as_ref(), audio.as_ref(), status, effective);
+        self.answered(number, fault, &reply, ending, accepted.as_ref().zip(Some(audio)));
         if let Some(message) = accepted.filter(|_| self.options.statuses) {
             actix_rt::spawn(self.clone().tell_statuses(message));
         }
         (reply, ending)
+    }
+
+    /// Judges a request, and does with files what it asks for if it takes effect.
+    fn judge(&self, call: &Call, other: bool, effective: bool) -> Verdict {
+        self.state.change(|state| {
+            let (options, origins) = (&self.options, &self.origins);
+            let mut verdict = send::judge(Judge { options, store: &mut state.store, origins, other }, call);
+            if let Some(change) = verdict.change.take_if(|_| effective) {
+                state.store.apply(change);
+            }
+            verdict
+        })
     }
 
     fn answered(
@@ -167,7 +199,7 @@ impl Meta {
         fault: Option<Fault>,
         reply: &Reply,
         ending: Ending,
-        accepted: Option<&Outgoing>,
+        accepted: Option<(&Outgoing, Option<SentAudio>)>,
     ) {
         let answer = match (ending, &reply.body) {
             (Ending::Whole, Body::Whole(body)) => {
@@ -186,18 +218,33 @@ impl Meta {
             }
             if let Some(request) = records.requests.get_mut(number) {
                 request.fault = fault;
-                request.accepted = accepted.map(|message| message.id.clone());
-                request.accepted_number = accepted.map(|_| records.accepted);
                 request.answer = answer;
+                if let Some((message, audio)) = accepted {
+                    request.accepted = Some(message.id.clone());
+                    request.accepted_number = Some(records.accepted);
+                    request.unplayable = message.course.code().is_some();
+                    request.audio = audio;
+                }
             }
         });
     }
 
-    fn notice(&self, call: &Call, accepted: Option<&Outgoing>, status: Option<u16>, effective: bool) {
+    fn notice(
+        &self,
+        call: &Call,
+        accepted: Option<&Outgoing>,
+        audio: Option<&SentAudio>,
+        status: Option<u16>,
+        effective: bool,
+    ) {
         match call.route() {
             Some(Route::Send) => self.witness.tell(Happening::Sent {
                 phone: call.person(),
-                text: call.body_text().unwrap_or("[not a text]").into(),
+                text: match (call.body_text(), audio) {
+                    (Some(text), _) => text.into(),
+                    (None, Some(audio)) => audio.shown(),
+                    (None, None) => "[not a text]".into(),
+                },
                 id: accepted.map(|message| message.id.clone()),
                 status,
             }),
@@ -212,9 +259,9 @@ impl Meta {
 
     async fn tell_statuses(self, message: Outgoing) {
         let delay = if self.fast { Duration::ZERO } else { self.options.status_delay };
-        for status in ["sent", "delivered", "read"] {
+        for status in message.course.statuses() {
             sleep(delay).await;
-            self.queue_status(&message, status, None);
+            self.queue_status(&message, status, message.course.code());
         }
     }
 }
@@ -242,11 +289,20 @@ fn with_scripted_headers(reply: Reply, fault: Option<&Fault>) -> Reply {
 }
 
 async fn handle(request: HttpRequest, body: Bytes, meta: web::Data<Meta>) -> HttpResponse {
-    let uri = (request.path(), request.query_string());
-    let call = Call::new(request.method().as_str(), uri, http::header_list(&request), &body);
-    let number = meta.arrived(&call);
+    take(request, body, &meta, false).await
+}
+
+async fn handle_at_other_host(request: HttpRequest, body: Bytes, meta: web::Data<Meta>) -> HttpResponse {
+    take(request, body, &meta, true).await
+}
+
+async fn take(request: HttpRequest, body: Bytes, meta: &Meta, other_host: bool) -> HttpResponse {
+    let meta = meta.clone();
+    let what = (request.method().as_str(), request.path(), request.query_string());
+    let call = Call::new(&meta.options, what, http::header_list(&request), &body);
+    let number = meta.arrived(&call, other_host);
     // A task of its own: what a request set going takes its course even if the product hangs up, as at Meta.
-    let processing = actix_rt::spawn(async move { meta.process(number, call).await });
+    let processing = actix_rt::spawn(async move { meta.process(number, call, other_host).await });
     match processing.await {
         Ok((reply, ending)) => http::respond(&request, reply, ending).await,
         Err(_) => HttpResponse::InternalServerError().finish(),

@@ -3,11 +3,13 @@
 use bytes::Bytes;
 use serde_json::Value;
 
+use super::media::SentAudio;
 use crate::ids::bsuid_of;
 use crate::script::{Fault, Route};
 use crate::shared::Log;
 
-/// A long test makes some 10,000 requests, a bench ten times as many, of some 3 kB each. Older ones are forgotten.
+/// A long test makes some 10,000 requests, a bench ten times as many, of some 3 kB each (a voice note 20 kB more).
+/// Older ones are forgotten.
 const ENTRIES_MAX: usize = 100_000;
 
 /// One request of the product.
@@ -23,6 +25,8 @@ pub struct Request {
     pub path: String,
     /// Its headers, names in lower case.
     pub headers: Vec<(String, String)>,
+    /// Whether it came to the other host of media, see [`MediaHost`](crate::MediaHost).
+    pub other_host: bool,
     /// Its body; null if it is not JSON.
     pub json: Value,
     /// What kind of request it is; none for a path or body that Meta does not know.
@@ -31,6 +35,10 @@ pub struct Request {
     pub person: Option<String>,
     /// For a text, its body.
     pub text: Option<String>,
+    /// For a sound that Meta accepted, the sound.
+    pub audio: Option<SentAudio>,
+    /// Whether Meta accepted a sound that it cannot play, so that nobody gets it.
+    pub unplayable: bool,
     /// Its `biz_opaque_callback_data`.
     pub tag: Option<String>,
     /// For a read receipt, the message that was read.
@@ -64,6 +72,12 @@ pub enum Answer {
 }
 
 impl Request {
+    /// What the person got, as one line: the text, or `[voice] ` or `[audio] ` and the words of a sound.
+    fn shown(&self) -> Option<String> {
+        let audio = self.audio.as_ref().filter(|_| !self.unplayable);
+        self.text.clone().or_else(|| audio.map(SentAudio::shown))
+    }
+
     /// Whether the product was told, in whole, that all is well.
     pub fn answered_ok(&self) -> bool {
         matches!(self.answer, Answer::Whole { status: 200, .. })
@@ -142,11 +156,28 @@ impl Records {
         self.sends().filter(move |send| send.person.as_ref().is_some_and(|to| *to == person || *to == bsuid))
     }
 
-    /// The texts that one person got, in the order in which Meta accepted them.
+    /// What one person got, in the order in which Meta accepted it: texts as they are, sounds as `[voice] ` or
+    /// `[audio] ` and the words in their tags. A sound that cannot be played does not count.
     pub fn answers_to(&self, person: &str) -> Vec<String> {
+        self.got_by(person).into_iter().filter_map(Request::shown).collect()
+    }
+
+    /// The voice notes that one person got, in the order in which Meta accepted them.
+    pub fn voices_to(&self, person: &str) -> Vec<SentAudio> {
+        let got = self.got_by(person).into_iter().filter(|send| !send.unplayable);
+        got.filter_map(|send| send.audio.clone().filter(|audio| audio.is_voice)).collect()
+    }
+
+    fn got_by(&self, person: &str) -> Vec<&Request> {
         let mut sends: Vec<_> = self.sends_to(person).filter(|send| send.accepted.is_some()).collect();
         sends.sort_by_key(|send| send.accepted_number);
-        sends.into_iter().filter_map(|send| send.text.clone()).collect()
+        sends
+    }
+
+    /// The uploads, lookups, deletions and downloads of files, on either host.
+    pub fn media(&self) -> impl DoubleEndedIterator<Item = &Request> {
+        let routes = [Some(Route::Upload), Some(Route::Media), Some(Route::Download)];
+        self.requests().filter(move |request| routes.contains(&request.route))
     }
 
     /// The read receipts.

@@ -1,12 +1,16 @@
 //! Requests to Meta: what kind they are, whether they are right, and the reply.
 
+use bytes::Bytes;
 use serde_json::{Value, json};
 
 use super::errors::GraphError;
+use super::media::{self, Change, DOWNLOADS, Origins, SentAudio, Store};
 use super::number;
-use super::status::Outgoing;
+use super::status::{Course, Outgoing};
+use crate::audio;
 use crate::http::{Reply, bearer};
 use crate::ids::{self, wamid};
+use crate::multipart::Form;
 use crate::options::MetaOptions;
 use crate::script::Route;
 
@@ -42,6 +46,9 @@ pub(super) struct Call {
     /// The body as text, for scripts to look into.
     pub(super) text: String,
     pub(super) json: Value,
+    pub(super) form: Option<Form>,
+    /// Our own number, whose record has a path like a file's.
+    pub(super) number: String,
 }
 
 /// What a request leads to, if no fault gets in the way.
@@ -49,17 +56,51 @@ pub(super) struct Verdict {
     pub(super) reply: Reply,
     /// The message that Meta has accepted with it.
     pub(super) accepted: Option<Outgoing>,
+    /// The sound that is sent with that message.
+    pub(super) audio: Option<SentAudio>,
+    /// What becomes of files.
+    pub(super) change: Option<Change>,
+}
+
+impl Verdict {
+    pub(super) fn new(reply: Reply) -> Self {
+        Self { reply, accepted: None, audio: None, change: None }
+    }
+
+    pub(super) fn changing(self, change: Change) -> Self {
+        Self { change: Some(change), ..self }
+    }
+}
+
+/// What a request is judged by.
+pub(super) struct Judge<'a> {
+    pub(super) options: &'a MetaOptions,
+    pub(super) store: &'a mut Store,
+    pub(super) origins: &'a Origins,
+    /// Whether the request came to the other host, which only has files.
+    pub(super) other: bool,
 }
 
 impl Call {
-    pub(super) fn new(method: &str, uri: (&str, &str), headers: Vec<(String, String)>, body: &[u8]) -> Self {
+    pub(super) fn new(
+        options: &MetaOptions,
+        (method, path, query): (&str, &str, &str),
+        headers: Vec<(String, String)>,
+        body: &Bytes,
+    ) -> Self {
+        let form = Form::read(&headers, body);
         Self {
             method: method.into(),
-            path: uri.0.into(),
-            query: uri.1.into(),
+            path: path.into(),
+            query: query.into(),
             headers,
-            text: String::from_utf8_lossy(body).into_owned(),
+            text: match &form {
+                Some(form) => as_text(form),
+                None => String::from_utf8_lossy(body).into_owned(),
+            },
             json: serde_json::from_slice(body).unwrap_or(Value::Null),
+            form,
+            number: options.phone_number_id.clone(),
         }
     }
 
@@ -67,10 +108,13 @@ impl Call {
     pub(super) fn route(&self) -> Option<Route> {
         let segments = self.segments();
         match (self.method.as_str(), segments.as_slice()) {
+            ("GET", [first, _]) if *first == DOWNLOADS => Some(Route::Download),
             ("POST", [version, _, "messages"]) if is_version(version) => {
                 Some(if self.json.get("status").is_some() { Route::Read } else { Route::Send })
             }
-            ("GET", [version, _]) if is_version(version) => Some(Route::Number),
+            ("POST", [version, _, "media"]) if is_version(version) => Some(Route::Upload),
+            ("GET", [version, id]) if is_version(version) && *id == self.number => Some(Route::Number),
+            ("GET" | "DELETE", [version, _]) if is_version(version) => Some(Route::Media),
             _ => None,
         }
     }
@@ -81,17 +125,38 @@ impl Call {
         to.or_else(|| self.field("recipient").map(String::from))
     }
 
+    /// A field of the body, be it JSON or a form.
     pub(super) fn field(&self, name: &str) -> Option<&str> {
-        self.json.get(name).and_then(Value::as_str)
+        let in_form = || self.form.as_ref()?.field(name);
+        self.json.get(name).and_then(Value::as_str).or_else(in_form)
     }
 
     pub(super) fn body_text(&self) -> Option<&str> {
         self.json.get("text")?.get("body")?.as_str()
     }
 
-    fn segments(&self) -> Vec<&str> {
+    /// What Graph says of an id that does not exist.
+    pub(super) fn unsupported(&self, id: &str) -> GraphError {
+        let message = format!(
+            "Unsupported {} request. Object with ID '{id}' does not exist, cannot be loaded due to missing \
+             permissions, or does not support this operation. Please read the Graph API documentation at \
+             https://developers.facebook.com/docs/graph-api",
+            self.method.to_lowercase()
+        );
+        GraphError { code: 100, message, details: None, subcode: Some(33) }
+    }
+
+    pub(super) fn segments(&self) -> Vec<&str> {
         self.path.split('/').filter(|segment| !segment.is_empty()).collect()
     }
+}
+
+/// A form as scripts can look into it: the fields, the file's name, and the words in the file.
+fn as_text(form: &Form) -> String {
+    let fields = form.fields.iter().map(|(name, value)| format!("{name}={value}\n"));
+    let words = |bytes: &Bytes| audio::words(bytes).unwrap_or_default();
+    let file = form.file.as_ref().map(|file| format!("{}\n{}\n", file.name, words(&file.bytes)));
+    fields.chain(file).collect()
 }
 
 /// `v25.0` and the like.
@@ -102,20 +167,24 @@ fn is_version(segment: &str) -> bool {
 }
 
 /// Judges a request as Meta would.
-pub(super) fn judge(options: &MetaOptions, call: &Call) -> Verdict {
-    let judged = authorize(options, call).and_then(|()| match call.route() {
-        Some(Route::Send) => send(call),
+pub(super) fn judge(judge: Judge<'_>, call: &Call) -> Verdict {
+    let Judge { options, store, origins, other } = judge;
+    let authorized = authorize(options, call);
+    if call.route() == Some(Route::Download) {
+        return media::download(store, origins, call, authorized.is_ok(), other);
+    }
+    let judged = authorized.and_then(|()| match call.route().filter(|_| !other) {
+        Some(Route::Send) => send(store, call),
         Some(Route::Read) => read(call),
-        Some(Route::Number) => {
-            let record = number::record(options, &call.query)?;
-            Ok(Verdict { reply: Reply::json(200, &record), accepted: None })
-        }
+        Some(Route::Number) => Ok(Verdict::new(Reply::json(200, &number::record(options, &call.query)?))),
+        Some(Route::Upload) => media::upload(call),
+        Some(Route::Media) => media::lookup(store, origins, call),
         _ => {
             let message = format!("Unknown path components: {}", call.path);
             Err(GraphError { code: 2500, message, details: None, subcode: None })
         }
     });
-    let verdict = judged.unwrap_or_else(|error| Verdict { reply: error.reply(), accepted: None });
+    let verdict = judged.unwrap_or_else(|error| Verdict::new(error.reply()));
     Verdict { reply: dressed(verdict.reply, call), ..verdict }
 }
 
@@ -138,19 +207,14 @@ fn authorize(options: &MetaOptions, call: &Call) -> Result<(), GraphError> {
         None => return Err(token_error("An access token is required to request this resource.")),
     }
     let id = call.segments().get(1).copied().unwrap_or_default();
-    if call.route().is_some() && id != options.phone_number_id {
-        let message = format!(
-            "Unsupported {} request. Object with ID '{id}' does not exist, cannot be loaded due to missing \
-             permissions, or does not support this operation. Please read the Graph API documentation at \
-             https://developers.facebook.com/docs/graph-api",
-            call.method.to_lowercase()
-        );
-        return Err(GraphError { code: 100, message, details: None, subcode: Some(33) });
+    let of_number = matches!(call.route(), Some(Route::Send | Route::Read | Route::Upload));
+    if of_number && id != options.phone_number_id {
+        return Err(call.unsupported(id));
     }
     Ok(())
 }
 
-fn product(call: &Call) -> Result<(), GraphError> {
+pub(super) fn product(call: &Call) -> Result<(), GraphError> {
     match call.field("messaging_product") {
         Some("whatsapp") => Ok(()),
         Some(_) => Err(GraphError::parameter("Param messaging_product must be one of {WHATSAPP}")),
@@ -158,7 +222,7 @@ fn product(call: &Call) -> Result<(), GraphError> {
     }
 }
 
-fn send(call: &Call) -> Result<Verdict, GraphError> {
+fn send(store: &Store, call: &Call) -> Result<Verdict, GraphError> {
     product(call)?;
     let person = recipient(call)?;
     let kind = call.field("type").unwrap_or("text");
@@ -171,6 +235,7 @@ fn send(call: &Call) -> Result<Verdict, GraphError> {
     if kind == "text" {
         text(call)?;
     }
+    let audio = if kind == "audio" { Some(media::sent(store, call)?) } else { None };
     let tag = call.field("biz_opaque_callback_data").map(String::from);
     if tag.as_ref().is_some_and(|tag| tag.chars().count() > TAG_CHARS_MAX) {
         return Err(GraphError::parameter(
@@ -183,7 +248,17 @@ fn send(call: &Call) -> Result<Verdict, GraphError> {
         None => json!({"input": person, "user_id": person}),
     };
     let reply = json!({"messaging_product": "whatsapp", "contacts": [contact], "messages": [{"id": id}]});
-    Ok(Verdict { reply: Reply::json(200, &reply), accepted: Some(Outgoing { id, person, tag }) })
+    let outgoing = Outgoing { id, person, tag, course: course(audio.as_ref()) };
+    Ok(Verdict { accepted: Some(outgoing), audio, ..Verdict::new(Reply::json(200, &reply)) })
+}
+
+/// Voice notes are played after they are read, and what cannot be played fails after it was accepted.
+fn course(audio: Option<&SentAudio>) -> Course {
+    match audio {
+        Some(audio) if !audio.is_playable() => Course::Failing(131_053),
+        Some(audio) if audio.is_voice => Course::Played,
+        _ => Course::Usual,
+    }
 }
 
 /// Exactly one address. Meta itself takes both and lets `to` win; who sends both is not sure to whom, so this
@@ -234,7 +309,7 @@ fn read(call: &Call) -> Result<Verdict, GraphError> {
     if typing.is_some_and(|typing| typing != &json!({"type": "text"})) {
         return Err(GraphError::parameter("Param typing_indicator['type'] must be one of {TEXT}"));
     }
-    Ok(Verdict { reply: Reply::json(200, &json!({"success": true})), accepted: None })
+    Ok(Verdict::new(Reply::json(200, &json!({"success": true}))))
 }
 
 #[cfg(test)]
@@ -246,11 +321,13 @@ mod tests {
         let options = MetaOptions::default();
         let headers = vec![("authorization".into(), format!("Bearer {}", options.access_token))];
         let path = format!("/v25.0/{}/messages", options.phone_number_id);
-        Call::new("POST", (&path, ""), headers, json.to_string().as_bytes())
+        Call::new(&options, ("POST", &path, ""), headers, &json.to_string().into())
     }
 
     fn judged(call: &Call) -> (u16, Value, Option<Outgoing>) {
-        let verdict = judge(&MetaOptions::default(), call);
+        let origins = Origins { own: String::new(), other: String::new() };
+        let (options, store) = (&MetaOptions::default(), &mut Store::default());
+        let verdict = judge(Judge { options, store, origins: &origins, other: false }, call);
         let Body::Whole(body) = verdict.reply.body else { unreachable!("Graph never streams") };
         (verdict.reply.status, serde_json::from_slice(&body).unwrap(), verdict.accepted)
     }

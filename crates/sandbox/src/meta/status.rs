@@ -15,6 +15,31 @@ pub(super) struct Outgoing {
     /// To whom it was addressed: digits or a BSUID.
     pub(super) person: String,
     pub(super) tag: Option<String>,
+    pub(super) course: Course,
+}
+
+/// Which statuses follow a message that was accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Course {
+    Usual,
+    /// As usual, and in the end the person plays it.
+    Played,
+    /// Nobody gets it, for this reason.
+    Failing(u32),
+}
+
+impl Course {
+    pub(super) fn statuses(self) -> &'static [&'static str] {
+        match self {
+            Self::Usual => &["sent", "delivered", "read"],
+            Self::Played => &["sent", "delivered", "read", "played"],
+            Self::Failing(_) => &["failed"],
+        }
+    }
+
+    pub(super) fn code(self) -> Option<u32> {
+        if let Self::Failing(code) = self { Some(code) } else { None }
+    }
 }
 
 /// The webhook that tells one status. With a `code` the status carries that error.
@@ -60,7 +85,12 @@ mod tests {
     use super::*;
 
     fn told(person: &str, status: &str, code: Option<u32>) -> Value {
-        let message = Outgoing { id: "wamid.OUT".into(), person: person.into(), tag: Some("t1".into()) };
+        let message = Outgoing {
+            id: "wamid.OUT".into(),
+            person: person.into(),
+            tag: Some("t1".into()),
+            course: Course::Usual,
+        };
         webhook(&MetaOptions::default(), &message, status, code)["entry"][0]["changes"][0]["value"].clone()
     }
 

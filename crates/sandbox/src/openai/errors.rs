@@ -5,18 +5,25 @@ use serde_json::json;
 use crate::http::Reply;
 
 /// Code, HTTP status, type, message.
-const KNOWN: [(&str, u16, &str, &str); 14] = [
+const KNOWN: [(&str, u16, &str, &str); 20] = [
     (
         "invalid_api_key",
         401,
         "invalid_request_error",
         "Incorrect API key provided. You can find your API key at https://platform.openai.com/account/api-keys.",
     ),
+    ("ip_not_authorized", 401, "invalid_request_error", "Your IP address is not authorized."),
     (
         "unsupported_country_region_territory",
         403,
         "request_forbidden",
         "Country, region, or territory not supported",
+    ),
+    (
+        "insufficient_permissions",
+        403,
+        "invalid_request_error",
+        "You have insufficient permissions for this operation.",
     ),
     (
         "model_not_found",
@@ -36,6 +43,9 @@ const KNOWN: [(&str, u16, &str, &str); 14] = [
         "invalid_request_error",
         "Your request was rejected as a result of our safety system.",
     ),
+    ("invalid_service_tier", 400, "invalid_request_error", "Invalid service_tier argument."),
+    ("request_timeout", 408, "timeout", "The request took too long. Please try again."),
+    ("conflict", 409, "conflict_error", "The resource was updated by another request."),
     ("unsupported_value", 400, "invalid_request_error", "Unsupported value."),
     ("rate_limit_exceeded", 429, "tokens", "Rate limit reached for requests. Please try again in 800ms."),
     ("slow_down", 429, "rate_limit_error", "Please slow down."),
@@ -51,6 +61,12 @@ const KNOWN: [(&str, u16, &str, &str); 14] = [
         429,
         "insufficient_quota",
         "Your organization has reached its spend limit.",
+    ),
+    (
+        "organization_usage_limit_exceeded",
+        429,
+        "insufficient_quota",
+        "Your organization has reached its usage limit.",
     ),
     ("project_spend_limit_exceeded", 429, "insufficient_quota", "Your project has reached its spend limit."),
     (
@@ -87,7 +103,7 @@ impl ApiError {
             status: *status,
             kind: (*kind).into(),
             message: (*message).into(),
-            param: None,
+            param: (code == "context_length_exceeded").then(|| "messages".into()),
             code: Some(code.into()),
         }
     }
@@ -98,12 +114,18 @@ impl ApiError {
             401 => "invalid_api_key",
             403 => "unsupported_country_region_territory",
             404 => "model_not_found",
+            408 => "request_timeout",
+            409 => "conflict",
+            413 => {
+                return Self { status, kind: "server_error".into(), ..Self::request("Request too large.") };
+            }
             429 => "rate_limit_exceeded",
             503 => "server_is_overloaded",
             500.. => "server_error",
             _ => return Self { status, ..Self::request("Invalid request.") },
         };
-        let code_is_told = status < 500 || status == 503;
+        // OpenAI has no words of its own for these.
+        let code_is_told = !matches!(status, 408 | 409 | 500..=502 | 504..);
         let error = Self::of(code);
         Self { status, code: error.code.filter(|_| code_is_told), ..error }
     }

@@ -1,4 +1,4 @@
-//! The stand-in of OpenAI: chat completions and the list of models.
+//! The stand-in of OpenAI: chat completions, transcriptions and the list of models.
 //!
 //! Answers come from the built-in persona, an echo, or a function of the test's own; at a human pace, or at once.
 //! [`OpenAi`] is the handle by which tests look at what was asked, and wait.
@@ -7,6 +7,7 @@ mod chat;
 mod errors;
 mod records;
 mod running;
+mod transcribe;
 
 use std::fmt;
 use std::net::TcpListener;
@@ -20,11 +21,12 @@ use bytes::Bytes;
 use futures_util::stream::{self, StreamExt};
 use serde_json::{Value, json};
 
-pub use records::{Call, Calls, Outcome};
+pub use records::{Call, Calls, Outcome, Transcription};
 
 use crate::brain::{self, Role, Turn};
 use crate::happening::Witness;
 use crate::http::{self, Body, Ending, Reply};
+use crate::multipart::Form;
 use crate::options::{Answers, OpenAiOptions};
 use crate::script::{self, Fault, Refusal, Route, Script};
 use crate::shared::Shared;
@@ -32,6 +34,10 @@ use crate::{PATIENCE, ids};
 use chat::{Completion, Frame, Question};
 use errors::ApiError;
 use running::Running;
+use transcribe::Ears;
+
+/// How long a model takes to transcribe a short recording.
+const HEARING: Duration = Duration::from_millis(700);
 
 /// The handle of OpenAI's stand-in. Cheap to clone, usable from any thread and runtime.
 #[derive(Clone, Debug)]
@@ -42,6 +48,7 @@ pub struct OpenAi {
     script: Script,
     calls: Shared<Calls>,
     voice: Shared<Voice>,
+    ears: Shared<Ears>,
     witness: Witness,
 }
 
@@ -72,6 +79,7 @@ impl OpenAi {
     pub(crate) fn new(options: OpenAiOptions, base_url: &str, fast: bool, witness: Witness) -> Self {
         Self {
             voice: Shared::new(Voice::of(options.voice)),
+            ears: Shared::new(Ears::inventive()),
             options: Arc::new(options),
             base_url: base_url.into(),
             fast,
@@ -111,6 +119,11 @@ impl OpenAi {
         self.voice.change(|voice| voice.0 = Arc::new(answer));
     }
 
+    /// From now on `hear` says what is in a recording whose tags do not carry its words.
+    pub fn hear_with(&self, hear: impl Fn(&[u8]) -> String + Send + Sync + 'static) {
+        self.ears.change(|ears| *ears = Ears::hearing(hear));
+    }
+
     /// Looks at everything remembered.
     pub fn look<R>(&self, look: impl FnOnce(&Calls) -> R) -> R {
         self.calls.read(look)
@@ -119,6 +132,11 @@ impl OpenAi {
     /// All chats so far, in order of arrival.
     pub fn chats(&self) -> Vec<Call> {
         self.look(|calls| calls.chats().cloned().collect())
+    }
+
+    /// All transcriptions so far, in order of arrival.
+    pub fn transcriptions(&self) -> Vec<Call> {
+        self.look(|calls| calls.transcriptions().cloned().collect())
     }
 
     /// Forgets the requests and the peak; what is under way stays under way.
@@ -147,6 +165,17 @@ impl OpenAi {
         self.wait(enough, PATIENCE).await
     }
 
+    /// Waits until at least `count` transcriptions have arrived.
+    ///
+    /// # Errors
+    /// After [`PATIENCE`], with a summary of what was seen.
+    pub async fn wait_transcriptions(&self, count: usize) -> Result<Vec<Call>, String> {
+        let enough = |calls: &Calls| {
+            (calls.transcriptions().count() >= count).then(|| calls.transcriptions().cloned().collect())
+        };
+        self.wait(enough, PATIENCE).await
+    }
+
     /// Handles a request under the script: what is answered, and how much of it gets through.
     async fn process(&self, running: Running, incoming: Incoming) -> (Reply, Ending, Option<Running>) {
         let fault = match incoming.route() {
@@ -169,17 +198,29 @@ impl OpenAi {
         incoming: &Incoming,
         fault: Option<&Fault>,
     ) -> (Reply, Option<Running>) {
-        let judged = self.authorize(incoming).and_then(|()| match incoming.route() {
-            Some(Route::Chat) => Question::read(&incoming.json, &self.options.models).map(Some),
-            Some(_) => Ok(None),
-            None => Err(ApiError::request(format!("Invalid URL ({} {})", incoming.method, incoming.path))
-                .with_status(404)),
-        });
-        match judged {
-            Ok(Some(question)) => self.speak(running, question, fault).await,
-            Ok(None) => (self.models(&incoming.path), Some(running)),
-            Err(error) => (error.reply(), Some(running)),
+        let judged = match (self.authorize(incoming), incoming.route()) {
+            (Err(error), _) => Err(error),
+            (Ok(()), Some(Route::Chat)) => match Question::read(&incoming.json, &self.options.models) {
+                Ok(question) => return self.speak(running, question, fault).await,
+                Err(error) => Err(error),
+            },
+            (Ok(()), Some(Route::Transcribe)) => self.transcribe(incoming).await,
+            (Ok(()), Some(_)) => Ok(self.models(&incoming.path)),
+            (Ok(()), None) => {
+                let message = format!("Invalid URL ({} {})", incoming.method, incoming.path);
+                Err(ApiError::request(message).with_status(404))
+            }
+        };
+        (judged.unwrap_or_else(|error| error.reply()), Some(running))
+    }
+
+    async fn transcribe(&self, incoming: &Incoming) -> Result<Reply, ApiError> {
+        let ears = self.ears.read(Ears::clone);
+        let reply = transcribe::transcribe(&self.options, &ears, incoming.form.as_ref())?;
+        if !self.fast {
+            sleep(HEARING).await;
         }
+        Ok(reply)
     }
 
     async fn speak(
@@ -243,15 +284,19 @@ impl OpenAi {
         }
     }
 
+    fn all_models(&self) -> impl Iterator<Item = &String> {
+        self.options.models.iter().chain(&self.options.transcription_models)
+    }
+
     /// The list of models, or the one that the path names.
     fn models(&self, path: &str) -> Reply {
         let model = |id: &String| json!({"id": id, "object": "model", "created": 1_772_323_200, "owned_by": "system"});
         match path.strip_prefix("/v1/models/") {
             None => {
-                let data: Vec<_> = self.options.models.iter().map(model).collect();
+                let data: Vec<_> = self.all_models().map(model).collect();
                 Reply::json(200, &json!({"object": "list", "data": data}))
             }
-            Some(id) => match self.options.models.iter().find(|known| *known == id) {
+            Some(id) => match self.all_models().find(|known| *known == id) {
                 Some(id) => Reply::json(200, &model(id)),
                 None => ApiError::of("model_not_found")
                     .with_message(format!("The model '{id}' does not exist"))
@@ -267,8 +312,10 @@ struct Incoming {
     method: String,
     path: String,
     headers: Vec<(String, String)>,
+    /// The body as text, for scripts to look into.
     text: String,
     json: Value,
+    form: Option<Form>,
 }
 
 impl Incoming {
@@ -279,6 +326,7 @@ impl Incoming {
     fn route(&self) -> Option<Route> {
         match (self.method.as_str(), self.path.as_str()) {
             ("POST", "/v1/chat/completions") => Some(Route::Chat),
+            ("POST", "/v1/audio/transcriptions") => Some(Route::Transcribe),
             ("GET", path) if path == "/v1/models" || path.starts_with("/v1/models/") => Some(Route::Models),
             _ => None,
         }
@@ -325,12 +373,18 @@ fn with_headers(reply: Reply, fault: Option<&Fault>) -> Reply {
 }
 
 async fn handle(request: HttpRequest, body: Bytes, openai: web::Data<OpenAi>) -> HttpResponse {
+    let headers = http::header_list(&request);
+    let form = Form::read(&headers, &body);
     let incoming = Incoming {
         method: request.method().to_string(),
         path: request.path().into(),
-        headers: http::header_list(&request),
-        text: String::from_utf8_lossy(&body).into_owned(),
+        headers,
+        text: match &form {
+            Some(form) => transcribe::as_text(form),
+            None => String::from_utf8_lossy(&body).into_owned(),
+        },
         json: serde_json::from_slice(&body).unwrap_or(Value::Null),
+        form,
     };
     let running = Running::begin(&openai, &incoming);
     // Not a task of its own: if the client hangs up, all this ends, as a model stops that nobody listens to.
@@ -347,11 +401,12 @@ async fn handle(request: HttpRequest, body: Bytes, openai: web::Data<OpenAi>) ->
     http::respond(&request, reply, ending).await
 }
 
-/// What the model said in a whole reply.
+/// What the model said or heard in a whole reply.
 fn said(reply: &Reply) -> String {
     let Body::Whole(body) = &reply.body else { return String::new() };
     let reply: Value = serde_json::from_slice(body).unwrap_or_default();
-    reply.pointer("/choices/0/message/content").and_then(Value::as_str).unwrap_or_default().into()
+    let said = reply.pointer("/choices/0/message/content").or(reply.get("text"));
+    said.and_then(Value::as_str).unwrap_or_default().into()
 }
 
 async fn scripted(request: HttpRequest, body: Bytes, openai: web::Data<OpenAi>) -> HttpResponse {

@@ -1,5 +1,7 @@
 //! What the stand-in of OpenAI remembers of each request.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 
 use crate::script::{Fault, Route};
@@ -31,10 +33,27 @@ pub struct Call {
     pub messages: usize,
     /// Whether it asked for a stream.
     pub stream: bool,
+    /// For a transcription, the form.
+    pub transcription: Option<Transcription>,
     /// The fault it met.
     pub fault: Option<Fault>,
     /// What became of it.
     pub outcome: Outcome,
+}
+
+/// The form of a transcription, as it came.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Transcription {
+    /// The file's name, from which OpenAI takes the format; empty if there is none.
+    pub file_name: String,
+    /// The content type of the file's part; empty if there is none.
+    pub content_type: String,
+    /// Bytes of the file.
+    pub size: usize,
+    /// The SHA-256 of the file in lower-case hex.
+    pub sha256: String,
+    /// All other fields, such as `model`, `language` and `response_format`.
+    pub fields: BTreeMap<String, String>,
 }
 
 /// What became of a request.
@@ -46,7 +65,7 @@ pub enum Outcome {
     Answered {
         /// The HTTP status.
         status: u16,
-        /// What the model said; empty for an error or for another route.
+        /// What the model said or heard; empty for an error or for another route.
         text: String,
     },
     /// It got part of an answer or none, by the script's will or because the client hung up.
@@ -76,6 +95,11 @@ impl Calls {
         self.all().filter(|call| call.route == Some(Route::Chat))
     }
 
+    /// The transcriptions.
+    pub fn transcriptions(&self) -> impl DoubleEndedIterator<Item = &Call> {
+        self.all().filter(|call| call.route == Some(Route::Transcribe))
+    }
+
     /// How many requests were under way at once, at most.
     pub fn peak(&self) -> usize {
         self.peak
@@ -90,6 +114,7 @@ impl Calls {
         let chats: Vec<_> =
             self.chats().map(|call| (call.last_user.as_deref().unwrap_or_default(), &call.outcome)).collect();
         let last = chats.len().saturating_sub(20);
-        format!("{} chats seen, the last {:?}", chats.len(), &chats[last..])
+        let heard = self.transcriptions().count();
+        format!("{} chats seen, the last {:?}; {heard} transcriptions", chats.len(), &chats[last..])
     }
 }

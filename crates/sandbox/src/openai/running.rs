@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::records::{Call, Calls, Outcome};
-use super::{Incoming, OpenAi, chat};
+use super::{Incoming, OpenAi, chat, transcribe};
 use crate::clock;
 use crate::happening::Happening;
 use crate::script::Fault;
@@ -77,6 +77,7 @@ fn record(calls: &mut Calls, incoming: &Incoming, at_ms: u64) -> u64 {
         last_user: chat::last_user(json),
         messages: json.get("messages").and_then(Value::as_array).map_or(0, Vec::len),
         stream: incoming.wants_stream(),
+        transcription: incoming.form.as_ref().map(transcribe::record),
         fault: None,
         outcome: Outcome::Running,
     })

@@ -11,7 +11,7 @@ use serde_json::Value;
 /// As JSON (`POST /__script`): `{"latency_ms": 500}`, `{"status": {"status": 503, "code": "131016", "headers":
 /// {"retry-after": "2"}, "body": "…", "accepted": false}}`, `{"body": "…"}`, `{"close": {"accepted": true}}`,
 /// `{"cut": {"after": 10, "accepted": true}}`, `{"stall": {"after": 10}}`, `{"hang": {"accepted": true}}`,
-/// `{"gate": "name"}`, `{"cut_stream": {"after": 3}}`; fields other than `after` may be left out.
+/// `{"gate": "name"}`, `{"cut_stream": {"after": 3}}`, `{"audio": "stereo"}`; fields other than `after` may be left out.
 ///
 /// `accepted` means for a send that it counts in spite of the fault: the person gets it and its statuses follow.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -60,6 +60,26 @@ pub enum Fault {
         /// Tokens that get through.
         after: usize,
     },
+    /// Speech comes with 200, but not as it was asked for.
+    Audio(AudioFault),
+}
+
+/// What can be wrong with speech that a provider sends as if all were well.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AudioFault {
+    /// Ogg Opus with two channels.
+    Stereo,
+    /// Ogg Opus that ends in the middle of a page, in a reply of the right length.
+    Truncated,
+    /// An MP3.
+    Mp3,
+    /// No bytes.
+    Empty,
+    /// A good voice note of 600 kB, more than WhatsApp plays as one.
+    Huge,
+    /// Opus packets without a container.
+    RawOpus,
 }
 
 /// An answer that is scripted: an error in the provider's own envelope, or any bytes.
@@ -68,7 +88,7 @@ pub enum Fault {
 pub struct Refusal {
     /// The HTTP status; if not given, the usual one of the code.
     pub status: Option<u16>,
-    /// The provider's own code (Graph's number or OpenAI's word); if not given, the usual one of the status.
+    /// The provider's own code (Graph's number, OpenAI's or ElevenLabs' word); if not given, the usual one of the status.
     #[serde(deserialize_with = "word_or_number")]
     pub code: Option<String>,
     /// Headers beside the usual ones, such as `retry-after`.
@@ -119,7 +139,7 @@ impl Fault {
             | Self::Cut { accepted, .. }
             | Self::Stall { accepted, .. }
             | Self::Hang { accepted } => *accepted = true,
-            Self::Latency(_) | Self::Body(_) | Self::Gate(_) | Self::CutStream { .. } => {}
+            Self::Latency(_) | Self::Body(_) | Self::Gate(_) | Self::CutStream { .. } | Self::Audio(_) => {}
         }
         self
     }
@@ -154,7 +174,7 @@ impl Fault {
     /// Whether the request takes effect under this fault.
     pub(crate) fn takes_effect(&self) -> bool {
         match self {
-            Self::Latency(_) | Self::Gate(_) | Self::CutStream { .. } => true,
+            Self::Latency(_) | Self::Gate(_) | Self::CutStream { .. } | Self::Audio(_) => true,
             Self::Body(_) => false,
             Self::Status(refusal) => refusal.accepted,
             Self::Close { accepted }

@@ -14,7 +14,7 @@ use std::time::Duration;
 use actix_rt::time::sleep;
 use serde::Deserialize;
 
-pub use fault::{Fault, Refusal};
+pub use fault::{AudioFault, Fault, Refusal};
 pub(crate) use order::obey;
 
 use crate::shared::Shared;
@@ -29,10 +29,22 @@ pub enum Route {
     Read,
     /// Meta: the business number's own record.
     Number,
+    /// Meta: a file is uploaded, to be sent later.
+    Upload,
+    /// Meta: where a file is, or its deletion.
+    Media,
+    /// Meta: a file's bytes.
+    Download,
     /// OpenAI: a chat completion.
     Chat,
-    /// OpenAI: the models.
+    /// OpenAI: speech turned into text.
+    Transcribe,
+    /// OpenAI and ElevenLabs: the models.
     Models,
+    /// ElevenLabs: text turned into speech, whole or streamed.
+    Speak,
+    /// ElevenLabs: what the account has used and may use.
+    Subscription,
 }
 
 /// For which of the matching requests a rule holds.

@@ -1,6 +1,10 @@
 //! The stand-ins over real sockets, as the product meets them.
 
 #[cfg(test)]
+mod elevenlabs;
+#[cfg(test)]
+mod media;
+#[cfg(test)]
 mod meta;
 #[cfg(test)]
 mod openai;
@@ -8,3 +12,5 @@ mod openai;
 mod page;
 #[cfg(test)]
 mod support;
+#[cfg(test)]
+mod transcription;

@@ -3,8 +3,10 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use actix_web::http::Method;
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
 use awc::Client;
+use bytes::Bytes;
 use parlante_sandbox::{Meta, PATIENCE};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -16,7 +18,9 @@ use tokio::sync::Notify;
 pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) headers: Vec<(String, String)>,
+    /// The body as text; what is no text is replaced.
     pub(crate) text: String,
+    pub(crate) bytes: Bytes,
 }
 
 impl Answer {
@@ -38,16 +42,60 @@ pub(crate) async fn get(url: &str, token: &str) -> Answer {
     read(Client::default().get(url).bearer_auth(token).timeout(PATIENCE).send().await.unwrap()).await
 }
 
+pub(crate) async fn delete(url: &str, token: &str) -> Answer {
+    read(Client::default().delete(url).bearer_auth(token).timeout(PATIENCE).send().await.unwrap()).await
+}
+
+/// Any request with a header of its own; redirects are not followed.
+pub(crate) async fn request(method: Method, url: &str, header: (&str, &str), body: Option<&Value>) -> Answer {
+    let client = Client::builder().disable_redirects().finish();
+    let request = client.request(method, url).insert_header(header).timeout(PATIENCE);
+    read(match body {
+        Some(body) => request.send_json(body).await.unwrap(),
+        None => request.send().await.unwrap(),
+    })
+    .await
+}
+
+/// A file for a form: its name, its type, its bytes.
+pub(crate) type Upload<'a> = (&'a str, &'a str, &'a [u8]);
+
+/// Posts `multipart/form-data` with these fields and this file.
+pub(crate) async fn upload(
+    url: &str,
+    token: &str,
+    fields: &[(&str, &str)],
+    file: Option<Upload<'_>>,
+) -> Answer {
+    let mut body = Vec::new();
+    for (name, value) in fields {
+        let part = format!("--b17\r\ncontent-disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n");
+        body.extend_from_slice(part.as_bytes());
+    }
+    if let Some((name, kind, bytes)) = file {
+        let head = format!(
+            "--b17\r\ncontent-disposition: form-data; name=\"file\"; filename=\"{name}\"\r\n\
+             content-type: {kind}\r\n\r\n"
+        );
+        body.extend_from_slice(&[head.as_bytes(), bytes, b"\r\n"].concat());
+    }
+    body.extend_from_slice(b"--b17--\r\n");
+    let request = Client::default().post(url).bearer_auth(token).timeout(PATIENCE);
+    let request = request.content_type("multipart/form-data; boundary=b17");
+    read(request.send_body(body).await.unwrap()).await
+}
+
 async fn read<S>(mut response: awc::ClientResponse<S>) -> Answer
 where
     S: futures_util::Stream<Item = Result<bytes::Bytes, awc::error::PayloadError>> + Unpin,
 {
-    let text = response.body().await.unwrap();
+    let text = response.body().limit(32 * 1024 * 1024).await.unwrap();
     let value = |value: &actix_web::http::header::HeaderValue| value.to_str().unwrap().to_owned();
     Answer {
         status: response.status().as_u16(),
         headers: response.headers().iter().map(|(name, text)| (name.to_string(), value(text))).collect(),
-        text: String::from_utf8(text.to_vec()).unwrap(),
+        text: String::from_utf8_lossy(&text).into_owned(),
+        bytes: text,
     }
 }
 

@@ -1,34 +1,31 @@
-//! What we ask the model (`POST /chat/completions`), its streamed answer, and what its refusals mean.
+//! What we ask OpenAI: an answer (`POST /chat/completions`) and what a voice note says (`POST /audio/transcriptions`);
+//! and what its answers and refusals mean.
 //!
 //! Chat completions rather than responses, because every compatible server speaks them.
 
 mod refusal;
 mod stream;
+mod transcript;
 
-pub use refusal::classify;
+pub use refusal::{CODES, TYPES, classify};
 pub use stream::{ANSWER_BYTES_MAX, Answer, Finish, Stream, StreamError, Usage};
+pub use transcript::{Transcript, read_transcript, transcription};
 
 use parlante_domain::policy::{Line, Speaker};
 use serde_json::{Value, json};
 
+use crate::json::Fields;
+
 /// The body of a request for a streamed answer to `words`.
 ///
 /// `system`: who the persona is. `history`: the conversation so far, oldest first. `max_tokens`: how long the
-/// answer may be, thinking included. `safety_id`: a stable pseudonym of the person, by which OpenAI can name
-/// an abuser to us; never a number or a name. `store` is false because it is a person's private conversation.
+/// answer may be, thinking included. `store` is false because it is a person's private conversation.
 #[must_use]
-pub fn chat(
-    model: &str,
-    system: &str,
-    history: &[Line],
-    words: &str,
-    max_tokens: u32,
-    safety_id: Option<&str>,
-) -> Vec<u8> {
+pub fn chat(model: &str, system: &str, history: &[Line], words: &str, max_tokens: u32) -> Vec<u8> {
     let said = history.iter().map(|line| message(role(line.speaker), &line.words));
     let messages: Vec<Value> =
         std::iter::once(message("system", system)).chain(said).chain([message("user", words)]).collect();
-    let mut body = json!({
+    let body = json!({
         "model": model,
         "messages": messages,
         "max_completion_tokens": max_tokens,
@@ -36,9 +33,6 @@ pub fn chat(
         "stream_options": {"include_usage": true},
         "store": false,
     });
-    if let Some(id) = safety_id {
-        body["safety_identifier"] = id.into();
-    }
     body.to_string().into_bytes()
 }
 
@@ -53,6 +47,14 @@ fn role(speaker: Speaker) -> &'static str {
     }
 }
 
+/// The ids of the models that the key may use, from the answer to `GET /models`. `None`: it is not a list of them.
+#[must_use]
+pub fn read_models(body: &[u8]) -> Option<Vec<String>> {
+    let body = Fields::from_bytes(body)?;
+    body.list("data")?;
+    Some(body.objects("data").filter_map(|model| model.id("id")).collect())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -61,7 +63,7 @@ mod tests {
     fn the_request_holds_the_persona_the_history_and_the_words() {
         let line = |speaker, words: &str| Line { speaker, words: words.into() };
         let history = [line(Speaker::Person, "ciao"), line(Speaker::Persona, "ehi!")];
-        let body = chat("gpt-5.4-mini", "You are Joe.", &history, "come stai?", 400, Some("h_8c1"));
+        let body = chat("gpt-5.4-mini", "You are Joe.", &history, "come stai?", 400);
         let expected = json!({
             "model": "gpt-5.4-mini",
             "messages": [
@@ -71,14 +73,19 @@ mod tests {
                 {"role": "user", "content": "come stai?"},
             ],
             "max_completion_tokens": 400, "stream": true, "stream_options": {"include_usage": true},
-            "store": false, "safety_identifier": "h_8c1",
+            "store": false,
         });
         assert_eq!(serde_json::from_slice::<Value>(&body).unwrap(), expected);
     }
 
     #[test]
-    fn without_a_pseudonym_the_field_is_left_out() {
-        let body: Value = serde_json::from_slice(&chat("m", "s", &[], "w", 1, None)).unwrap();
-        assert_eq!(body.get("safety_identifier"), None);
+    fn the_models_are_a_list_of_ids() {
+        let body =
+            br#"{"object":"list","data":[{"id":"gpt-5.4-mini","object":"model"},{},7,{"id":"local"}]}"#;
+        assert_eq!(read_models(body), Some(vec!["gpt-5.4-mini".into(), "local".into()]));
+        assert_eq!(read_models(br#"{"data":[]}"#), Some(vec![]));
+        for body in [&b""[..], b"{}", b"[]", br#"{"data":{}}"#, b"<html>"] {
+            assert_eq!(read_models(body), None);
+        }
     }
 }

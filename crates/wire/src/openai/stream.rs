@@ -171,6 +171,7 @@ fn refused(provider_code: Option<&str>) -> StreamError {
         outcome: Outcome::GiveUp,
         status: 200,
         provider_code: provider_code.map(str::to_owned),
+        is_known: true,
         retry_after: None,
         stop: false,
     })

@@ -17,8 +17,8 @@ pub(super) fn read(kind: &str, message: &Fields<'_>) -> Result<(Kind, Content), 
     let own = message.object(kind).unwrap_or_default();
     Ok(match kind {
         "text" => (Kind::Text, words(own.text("body"))),
-        "audio" if own.is_true("voice") => (Kind::Voice, Content::Sound),
-        "audio" => (Kind::Audio, message.object("audio").map_or(Content::Unclear, |_| Content::Sound)),
+        "audio" if own.is_true("voice") => (Kind::Voice, sound(&own)),
+        "audio" => (Kind::Audio, sound(&own)),
         "image" => (Kind::Image, captioned("photo", &own)),
         "video" => (Kind::Video, captioned("video", &own)),
         "document" => (Kind::Document, captioned("document", &own)),
@@ -42,6 +42,10 @@ fn words(text: Option<String>) -> Content {
         Some(text) if !text.trim().is_empty() => Content::Words(cut(text, WORDS_BYTES_MAX)),
         _ => Content::Unclear,
     }
+}
+
+fn sound(media: &Fields<'_>) -> Content {
+    media.id("id").map_or(Content::Unclear, |id| Content::Sound(id.into()))
 }
 
 fn captioned(thing: &str, media: &Fields<'_>) -> Content {

@@ -4,11 +4,12 @@ use rusqlite::{Connection, Params, params};
 
 use crate::sqlite::sql::{Sql, cached, limit};
 
-/// Deletes the messages that `select` names, with their steps; answers how many.
+/// Deletes the messages that `select` names, with their steps and what was spoken; answers how many.
 pub(super) fn messages(db: &Connection, select: &str, of: impl Params) -> Sql<usize> {
     let rows: Vec<i64> = cached(db, select)?.query_map(of, |row| row.get(0))?.collect::<Sql<_>>()?;
     for seq in &rows {
         cached(db, "DELETE FROM step WHERE seq = ?1")?.execute(params![seq])?;
+        cached(db, "DELETE FROM audio WHERE seq = ?1")?.execute(params![seq])?;
         cached(db, "DELETE FROM message WHERE seq = ?1")?.execute(params![seq])?;
     }
     Ok(rows.len())

@@ -66,7 +66,8 @@ fn let_go(db: &Connection, alias: &str) -> Sql<Forgotten> {
         cached(db, "DELETE FROM alias WHERE person = ?1")?.execute(id)?;
         cached(
             db,
-            "UPDATE person SET forgotten = 1, phone = NULL, bsuid = NULL, name = NULL, merged_into = NULL WHERE id = ?1",
+            "UPDATE person SET forgotten = 1, phone = NULL, bsuid = NULL, name = NULL, wish = NULL, wished = 0,
+               merged_into = NULL WHERE id = ?1",
         )?
         .execute(id)?;
     }

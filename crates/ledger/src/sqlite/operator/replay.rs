@@ -10,6 +10,7 @@ use crate::operator::{REPLAY_WAKES_MAX, Replayed, RowState};
 use crate::sqlite::ids::IdKey;
 use crate::sqlite::person::canonical;
 use crate::sqlite::sql::{Sql, cached, limit, unreadable};
+use crate::sqlite::voice;
 use crate::sqlite::writer::Writer;
 use crate::stored;
 
@@ -85,14 +86,15 @@ fn reopen(db: &Connection, seq: Seq, now: Millis) -> Sql<Vec<Wake>> {
     cached(
         db,
         "UPDATE message SET person = ?2, state = 'open', reason = NULL, started_at = NULL, ended_at = NULL, due = ?3,
-           begun = 0, running = 0, holds = 0, panics = 0, deaths = 0, replays = replays + 1
+           begun = 0, running = 0, waits_for = NULL, reopened = 0, holds = 0, panics = 0, deaths = 0, replays = replays + 1
          WHERE seq = ?1",
     )?
     .execute(params![seq.0, person.0, now.0])?;
     Ok(disclosure.into_iter().chain([seq]).map(|seq| Wake { person, seq }).collect())
 }
 
-/// The parts of the answer get numbers of their own: a status of the apology must not settle them.
+/// The parts of the answer get numbers of their own: a status of the apology must not settle them. What was spoken
+/// before the apology was another answer.
 fn drop_apology(db: &Connection, seq: Seq) -> Sql<()> {
     cached(
         db,
@@ -101,16 +103,17 @@ fn drop_apology(db: &Connection, seq: Seq) -> Sql<()> {
          WHERE seq = ?1",
     )?
     .execute(params![seq.0])?;
-    Ok(())
+    voice::forget_speech(db, seq)
 }
 
-/// What did not go well may be done again; without a reply, so may what the model was asked.
+/// What did not go well may be done again; without a reply, so may what the model was asked, and its answer be spoken.
+/// What was heard is heard.
 fn try_again(db: &Connection, seq: Seq) -> Sql<()> {
     let row = params![seq.0];
     cached(
         db,
-        "UPDATE step SET state = 'postponed' WHERE seq = ?1 AND step = 'complete'
-           AND (state <> 'done' OR (SELECT reply IS NULL FROM message WHERE seq = ?1))",
+        "UPDATE step SET state = 'postponed' WHERE seq = ?1 AND step <> 'send'
+           AND (state <> 'done' OR (step <> 'transcribe' AND (SELECT reply IS NULL FROM message WHERE seq = ?1)))",
     )?
     .execute(row)?;
     cached(

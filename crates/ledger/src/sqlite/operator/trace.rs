@@ -14,7 +14,7 @@ use crate::stored;
 
 const ROWS: &str = "
 SELECT m.seq, m.purpose, p.phone, p.bsuid, m.kind, m.state, m.reason, m.sent_at, m.accepted_at, m.started_at,
-       m.ended_at, m.due, m.panics, m.deaths, m.holds, m.replays, m.reply
+       m.ended_at, m.due, m.panics, m.deaths, m.holds, m.replays, m.reply, m.waits_for
 FROM message m
 JOIN person own ON own.id = m.person
 JOIN person p ON p.id = coalesce(own.merged_into, own.id)
@@ -60,6 +60,7 @@ fn read(row: &Row<'_>) -> Sql<TracedRow> {
         started_at: row.get::<_, Option<i64>>(9)?.map(Millis),
         ended_at: row.get::<_, Option<i64>>(10)?.map(Millis),
         due: (state == RowState::Open).then_some(Millis(row.get(11)?)),
+        waits_for: stored::read_service(row.get::<_, Option<String>>(17)?.as_deref()),
         panics: row.get(12)?,
         deaths: row.get(13)?,
         holds: row.get(14)?,
@@ -70,11 +71,11 @@ fn read(row: &Row<'_>) -> Sql<TracedRow> {
 }
 
 fn steps(db: &Connection, seq: Seq) -> Sql<Vec<TracedStep>> {
-    cached(
+    let mut steps: Vec<TracedStep> = cached(
         db,
         "SELECT step, part, state, attempts, unknowns, intended_at, settled_at, code, message_id, rank,
                 prompt_tokens, completion_tokens
-         FROM step WHERE seq = ?1 ORDER BY step, part",
+         FROM step WHERE seq = ?1",
     )?
     .query_map(params![seq.0], |row| {
         let tokens = |at| -> Sql<Option<u64>> { Ok(row.get::<_, Option<i64>>(at)?.map(i64::unsigned_abs)) };
@@ -92,7 +93,9 @@ fn steps(db: &Connection, seq: Seq) -> Sql<Vec<TracedStep>> {
             usage: usage.map(|(prompt_tokens, completion_tokens)| Usage { prompt_tokens, completion_tokens }),
         })
     })?
-    .collect()
+    .collect::<Sql<_>>()?;
+    steps.sort_by_key(|traced| traced.step);
+    Ok(steps)
 }
 
 pub(in crate::sqlite) fn unanswered(
@@ -136,10 +139,13 @@ pub(in crate::sqlite) fn unanswered(
 }
 
 fn errors(db: &Connection, seq: Seq) -> Sql<Vec<(Step, ErrorCode)>> {
-    cached(db, "SELECT step, part, code FROM step WHERE seq = ?1 AND code IS NOT NULL ORDER BY step, part")?
-        .query_map(params![seq.0], |row| {
-            let step = stored::read_step(&row.get::<_, String>(0)?, row.get(1)?);
-            Ok((step, stored::read_code(row.get(2)?)))
-        })?
-        .collect()
+    let mut errors: Vec<(Step, ErrorCode)> =
+        cached(db, "SELECT step, part, code FROM step WHERE seq = ?1 AND code IS NOT NULL")?
+            .query_map(params![seq.0], |row| {
+                let step = stored::read_step(&row.get::<_, String>(0)?, row.get(1)?);
+                Ok((step, stored::read_code(row.get(2)?)))
+            })?
+            .collect::<Sql<_>>()?;
+    errors.sort_by_key(|(step, _)| *step);
+    Ok(errors)
 }

@@ -1,7 +1,7 @@
 //! What an operator orders: replay and forget.
 
 use parlante_domain::{MessageId, Millis};
-use parlante_ledger::{Purpose, Replay, Replayed, RowState, Wake};
+use parlante_ledger::{Purpose, Replay, Replayed, RowState, Step, Wake};
 
 use super::{Entry, Model, PartOf, State};
 
@@ -63,7 +63,7 @@ impl Model {
         self.history.retain(|said| !theirs.contains(&said.person));
         for one in &theirs {
             let one = &mut self.people[*one];
-            (one.id, one.joined) = (None, None);
+            (one.id, one.joined, one.wish) = (None, None, None);
             one.aliases.clear();
         }
         Some((u32::try_from(messages).unwrap(), theirs.len()))
@@ -75,11 +75,13 @@ impl Entry {
         if self.reply.as_ref().is_some_and(|reply| reply.failed.is_some()) {
             self.reply = None;
             self.first_part = self.sends.keys().max().map_or(self.first_part, |last| last + 1);
+            (self.audio, self.media) = (None, None);
         }
-        if let Some(asked) = &mut self.model
-            && (asked.state != PartOf::Done || self.reply.is_none())
-        {
-            asked.state = PartOf::Postponed;
+        for (step, paid) in &mut self.paid {
+            let is_kept = *step == Step::Transcribe || self.reply.is_some();
+            if paid.state != PartOf::Done || !is_kept {
+                paid.state = PartOf::Postponed;
+            }
         }
         for sent in self.sends.range_mut(self.first_part..).map(|(_, sent)| sent) {
             if sent.state != PartOf::Done {
@@ -87,6 +89,6 @@ impl Entry {
             }
         }
         (self.state, self.due, self.begun, self.running) = (State::Open, now, false, false);
-        (self.holds, self.panics, self.deaths) = (0, 0, 0);
+        (self.holds, self.panics, self.deaths, self.waits_for, self.reopened) = (0, 0, 0, None, false);
     }
 }

@@ -3,10 +3,15 @@
 use std::cmp::Reverse;
 
 use parlante_domain::policy::Line;
-use parlante_domain::{MessageId, Millis, PersonId, Seq};
-use parlante_ledger::{Counts, PartState, Purpose, Queue, Row, Step, Wake, Which};
+use parlante_domain::turn::ErrorCode;
+use parlante_domain::{Content, MessageId, Millis, PersonId, Seq};
+use parlante_ledger::{Counts, PartState, Purpose, Queue, Row, Step, Told, Wake, Which};
 
 use super::{Entry, Model, PartOf, State};
+
+fn is_unheard(row: &Row) -> bool {
+    matches!(row.content, Content::Sound(_)) && row.heard.is_none()
+}
 
 fn count<'a>(rows: impl Iterator<Item = &'a Entry>) -> u64 {
     u64::try_from(rows.count()).unwrap()
@@ -23,16 +28,30 @@ impl Model {
         self.rows.iter().flat_map(|row| row.sends.keys().map(|part| (row.seq, *part))).collect()
     }
 
-    /// The number after that of the last part of a row's reply; 0 for a row that is gone.
-    pub(crate) fn parts_end(&self, seq: Seq) -> u32 {
-        let Some(row) = self.rows.iter().find(|row| row.seq == seq) else { return 0 };
-        let parts = row.reply.as_ref().map_or(0, |reply| reply.reply.parts().len());
-        row.first_part + u32::try_from(parts).unwrap()
+    pub(crate) fn told_of(&self, seq: Seq, part: u32) -> Told {
+        let row = self.rows.iter().find(|row| row.seq == seq).unwrap();
+        let sent = &row.sends[&part];
+        match (&sent.state, &sent.id) {
+            (PartOf::Failed(code), Some(_)) => Told::Failed(code.clone()),
+            (_, Some(id)) if sent.rank > 0 => Told::Sent(id.clone()),
+            _ => Told::Nothing,
+        }
     }
 
-    /// The number of the first part of a row's reply.
-    pub(crate) fn first_part(&self, seq: Seq) -> u32 {
-        self.rows.iter().find(|row| row.seq == seq).map_or(0, |row| row.first_part)
+    pub(crate) fn audio(&self, seq: Seq) -> Option<Vec<u8>> {
+        self.rows.iter().find(|row| row.seq == seq)?.audio.clone()
+    }
+
+    /// All rows that are kept.
+    pub(crate) fn rows(&self) -> Vec<Seq> {
+        self.rows.iter().map(|row| row.seq).collect()
+    }
+
+    /// How many parts a row's reply has; 0 for a row that is gone.
+    pub(crate) fn parts(&self, seq: Seq) -> u32 {
+        let row = self.rows.iter().find(|row| row.seq == seq);
+        let reply = row.and_then(|row| row.reply.as_ref());
+        reply.map_or(0, |reply| u32::try_from(reply.reply.parts().len()).unwrap())
     }
 
     /// The ids of all messages that are kept, and one that never came.
@@ -51,8 +70,12 @@ impl Model {
     /// The step that a conversation makes next with this row; `None` when there is nothing left to send.
     pub(crate) fn next_step(&self, row: &Row) -> Option<Step> {
         match &row.reply {
+            None if row.purpose == Purpose::Answer && is_unheard(row) => Some(Step::Transcribe),
             None if row.purpose == Purpose::Answer => Some(Step::Complete),
             None => Some(Step::Send(row.first_part)),
+            Some(reply) if reply.is_voice && row.parts_sent == 0 && row.media.is_none() => {
+                Some(if row.has_audio { Step::Upload } else { Step::Speak })
+            }
             Some(reply) => (usize::try_from(row.parts_sent).unwrap() < reply.reply.parts().len())
                 .then_some(Step::Send(row.first_part + row.parts_sent)),
         }
@@ -68,8 +91,14 @@ impl Model {
     }
 
     fn shown(&self, row: &Entry) -> Row {
-        let next = row.current().find(|sent| sent.state != PartOf::Done);
-        let leading = row.current().take_while(|sent| sent.state == PartOf::Done);
+        // What has failed, or nobody knows of, is decided before anything else goes out.
+        let found = |is: fn(&PartOf) -> bool| row.current().find(|sent| is(&sent.state));
+        let next = found(|state| matches!(state, PartOf::Failed(_)))
+            .or_else(|| found(|state| *state == PartOf::Unknown))
+            .or_else(|| found(|state| *state != PartOf::Done));
+        let parts_sent = row.current().take_while(|sent| sent.state == PartOf::Done).count();
+        let sent = row.current().map(|sent| sent.state == PartOf::Done).enumerate().skip(parts_sent);
+        let ahead = sent.filter_map(|(part, done)| done.then_some(u32::try_from(part).unwrap()));
         Row {
             seq: row.seq,
             person: self.people[row.person].id.unwrap(),
@@ -82,28 +111,39 @@ impl Model {
             accepted_at: row.accepted_at,
             newest_at: self.people[self.canonical(row.person)].newest_at,
             begun: row.begun,
+            heard: row.heard.clone(),
+            wish: self.people[self.canonical(row.person)].wish.map(|(_, wish)| wish),
             reply: row.reply.clone(),
+            has_audio: row.audio.is_some(),
+            media: row.media.clone(),
+            speak_failed: row.speak_failed(),
             first_part: row.first_part,
-            parts_sent: u32::try_from(leading.count()).unwrap(),
+            parts_sent: u32::try_from(parts_sent).unwrap(),
+            parts_ahead: ahead.collect(),
             next_part: match next.map(|sent| &sent.state) {
                 Some(PartOf::Intended) => PartState::Intended,
                 Some(PartOf::Unknown) => PartState::Unknown,
                 Some(PartOf::Failed(code)) => PartState::Failed(code.clone()),
                 Some(PartOf::Postponed | PartOf::Done) | None => PartState::Fresh,
             },
-            next_part_attempts: next.map_or(0, |sent| sent.attempts),
             unknowns: next.map_or(0, |sent| sent.unknowns),
             holds: row.holds,
             panics: row.panics,
         }
     }
 
-    /// Exactly those who have a head are due.
+    /// Exactly those who have a head are due; what is in progress and what is not take turns.
     pub(crate) fn due(&self, now: Millis) -> Vec<Wake> {
         let heads = self.people().into_iter().filter_map(|person| self.head(person, now));
         let mut wakes: Vec<Wake> = heads.map(|row| Wake { person: row.person, seq: row.seq }).collect();
         wakes.sort_by_key(|wake| wake.seq);
-        wakes
+        let is_running = |wake: &Wake| self.rows.iter().any(|row| row.seq == wake.seq && row.running);
+        let (running, idle): (Vec<Wake>, Vec<Wake>) = wakes.into_iter().partition(is_running);
+        let mut turns: Vec<(usize, bool, Wake)> = Vec::new();
+        turns.extend(idle.into_iter().enumerate().map(|(turn, wake)| (turn, false, wake)));
+        turns.extend(running.into_iter().enumerate().map(|(turn, wake)| (turn, true, wake)));
+        turns.sort_by_key(|(turn, running, _)| (*turn, *running));
+        turns.into_iter().map(|(.., wake)| wake).collect()
     }
 
     pub(crate) fn history(&self, person: PersonId, limit: usize) -> Vec<Line> {
@@ -143,5 +183,15 @@ impl Model {
             processing: running > 0,
         };
         Some((Reverse(open.len()), first, queue))
+    }
+}
+
+impl Entry {
+    fn speak_failed(&self) -> Option<ErrorCode> {
+        let states = [Step::Speak, Step::Upload].map(|step| self.paid.get(&step).map(|paid| &paid.state));
+        states.into_iter().flatten().find_map(|state| match state {
+            PartOf::Failed(code) => Some(code.clone()),
+            _ => None,
+        })
     }
 }

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
+use crate::outcome::Cause;
 
 const USAGE: &str = concat!(
     r#"{"choices":[],"usage":{"prompt_tokens":312,"completion_tokens":41,"total_tokens":353,"#,
@@ -109,7 +110,10 @@ fn an_error_in_the_middle_is_a_refusal_of_its_own() {
     };
     assert_eq!(error("server_error", None).outcome, Outcome::Retry);
     assert_eq!(error("server_error", None).code().as_str(), "200");
-    assert_eq!(error("insufficient_quota", Some("insufficient_quota")).outcome, Outcome::Pause);
+    assert_eq!(
+        error("insufficient_quota", Some("insufficient_quota")).outcome,
+        Outcome::Pause(Cause::Account)
+    );
     assert_eq!(error("invalid_request_error", None).outcome, Outcome::GiveUp);
     let named = read("event: error\ndata: {\"error\":\"overloaded\"}\n\n");
     assert_eq!(refusal(named).outcome, Outcome::Retry);

@@ -2,28 +2,32 @@
 //!
 //! The turn decides, the drive does: it performs the effect of each step and feeds the outcome back. Before every
 //! paid or visible step its intent is committed together with the result of the step before.
+//!
+//! - [`voice`]: hearing a voice note, and answering with one.
+//! - [`model`]: asking the model.
+//! - [`send`]: sending the parts of an answer.
+
+mod model;
+mod send;
+mod voice;
 
 use std::rc::Rc;
 use std::time::Duration;
 
 use actix_rt::time::Instant;
-use parlante_domain::policy::{self, WINDOW, fit, hold_wait};
-use parlante_domain::turn::{Effect, ErrorCode, Event, Plan, Sending, Turn};
-use parlante_domain::{Content, CustomerReply, Millis, Tag};
+use bytes::Bytes;
+use parlante_domain::policy::WINDOW;
+use parlante_domain::turn::{Effect, ErrorCode, Event, Failure, Plan, Sending, Turn};
+use parlante_domain::{Content, CustomerReply, Millis, Service};
 use parlante_ledger::{
     Advance, Begin, Ending, Finish, Finished, Held, Hold, Intent, LedgerError, PartState, Purpose, Recorded,
-    Reply, Row, Settle, Step, StepOutcome,
+    Reply, Row, Settle, Step,
 };
 
 use super::desk::Desk;
 use crate::events;
-use crate::openai::{Asked, Question};
-use crate::whatsapp::{Outgoing, Sent};
+use crate::whatsapp::Sent;
 
-/// Typing is shown for 25 s at most; renewed a little before.
-const TYPING_RENEWED: Duration = Duration::from_secs(20);
-/// Lines of history that are read before the token budget chooses among them.
-const HISTORY_LINES: usize = 200;
 /// At this many panics the persona apologises and the message is given up; at one more not even that is tried.
 const PANICS_MAX: u32 = 3;
 
@@ -53,6 +57,10 @@ pub(super) struct Drive {
     settle: Option<Settle>,
     /// The reply that the last step brought.
     reply: Option<Reply>,
+    /// The voice note that the last step brought.
+    audio: Option<Bytes>,
+    /// Until when a postponed step waits at the latest, and for whom.
+    postponed: Option<(Millis, Option<Service>)>,
 }
 
 impl Drive {
@@ -64,6 +72,8 @@ impl Drive {
             used: used.unwrap_or_default(),
             settle: None,
             reply: None,
+            audio: None,
+            postponed: None,
             row,
         };
         if used.is_none() {
@@ -85,7 +95,7 @@ impl Drive {
             let event = match next {
                 Next::Event(event) => event,
                 Next::GiveBack => {
-                    next = self.hold(self.now()).await?;
+                    next = self.hold(self.now(), None).await?;
                     continue;
                 }
                 Next::Stop(paused) => return Ok(paused),
@@ -97,10 +107,17 @@ impl Drive {
                 Err(illegal) => unreachable!("{illegal}"),
             };
             next = match effect {
+                Effect::Listen => self.listen().await?,
+                Effect::Speak => self.speak().await?,
+                Effect::Upload => self.upload().await?,
+                Effect::FallBack => self.fall_back().await?,
                 Effect::Ask => self.ask().await?,
                 Effect::Send(part) => self.send(&turn, part).await?,
-                Effect::AwaitStatus => self.hold(self.now() + self.desk.config.reconcile).await?,
-                Effect::Postpone => self.hold(self.postponed_until()).await?,
+                Effect::AwaitStatus => self.hold(self.now() + self.desk.config.reconcile, None).await?,
+                Effect::Postpone => {
+                    let (until, waits_for) = self.postponed.take().unwrap_or((self.now(), None));
+                    self.hold(until, waits_for).await?
+                }
                 Effect::Finish => self.finish(&turn).await?,
             };
         }
@@ -110,18 +127,24 @@ impl Drive {
     fn resume(&self) -> Turn {
         match &self.row.reply {
             _ if self.is_poisoned() && self.is_answer() => Turn::Sending(Sending {
-                reply: CustomerReply::from(&self.desk.persona.texts.apology),
+                reply: CustomerReply::from(&self.desk.persona().texts.apology),
+                is_voice: false,
                 part: 0,
                 unknowns: self.row.unknowns,
                 awaiting: false,
-                failed: Some(ErrorCode::PANIC),
+                ahead: Vec::new(),
+                failed: Some(Failure { code: ErrorCode::PANIC, is_dead: true }),
             }),
-            Some(reply) if !self.is_poisoned() => Turn::Sending(Sending {
-                reply: reply.reply.clone(),
-                part: usize::try_from(self.row.parts_sent).unwrap_or(usize::MAX),
-                unknowns: self.row.unknowns,
-                awaiting: self.row.next_part == PartState::Unknown,
-                failed: reply.failed.clone(),
+            Some(reply) if !self.is_poisoned() => self.resume_voice(reply).unwrap_or_else(|| {
+                Turn::Sending(Sending {
+                    reply: reply.reply.clone(),
+                    is_voice: reply.is_voice,
+                    part: index(self.row.parts_sent),
+                    unknowns: self.row.unknowns,
+                    awaiting: self.row.next_part == PartState::Unknown,
+                    ahead: self.row.parts_ahead.iter().copied().map(index).collect(),
+                    failed: reply.failed.clone(),
+                })
             }),
             _ => Turn::Accepted(self.plan()),
         }
@@ -134,13 +157,15 @@ impl Drive {
     }
 
     fn plan(&self) -> Plan {
-        let texts = &self.desk.persona.texts;
+        let persona = self.desk.persona();
+        let texts = &persona.texts;
         let say = |text| Plan::Say(CustomerReply::from(text));
         match (self.row.purpose, &self.row.content) {
             (Purpose::Disclosure, _) => say(&texts.disclosure),
             (Purpose::Overflow, _) => say(&texts.overflow),
             (Purpose::Answer, Content::Words(_)) => Plan::Ask,
-            (Purpose::Answer, Content::Sound) => say(&texts.please_write),
+            (Purpose::Answer, Content::Sound(_)) if self.row.heard.is_some() => Plan::Ask,
+            (Purpose::Answer, Content::Sound(_)) => Plan::Listen,
             (Purpose::Answer, Content::Unclear) => say(&texts.not_understood),
         }
     }
@@ -164,118 +189,24 @@ impl Drive {
                     Some(sent) => sent,
                     None => Sent::lost(),
                 };
-                self.sent(part, sent)
+                self.sent(part, sent, matches!(turn, Turn::Sending(sending) if sending.is_voice))
             }
             _ => Next::Event(Event::Begun),
         }
     }
 
-    async fn ask(&mut self) -> Result<Next, LedgerError> {
-        let words = self.words();
-        if let Some(paused) = self.intend(Step::Complete, self.desk.openai.deadline()).await? {
-            return Ok(Next::Stop(paused));
+    /// Commits the result of the step before, if there is one, without a step that follows.
+    async fn record(&mut self) -> Result<Option<Paused>, LedgerError> {
+        let Some(settle) = self.settle.take() else { return Ok(None) };
+        let (seq, now, reply, settled) = (self.row.seq, self.now(), self.reply.take(), settle.step);
+        let recorded = self.desk.ledger.advance(Advance { seq, now, settle, reply, intent: None }).await?;
+        self.land(settled);
+        if recorded == Recorded::No {
+            self.closed();
+            return Ok(Some(Paused::GoOn));
         }
-        let lines = self.desk.ledger.history(self.row.person, HISTORY_LINES).await?;
-        let question = Question {
-            seq: self.row.seq,
-            message_id: self.row.message_id.clone(),
-            system: self.desk.persona.prompt.clone(),
-            history: fit(lines, self.desk.config.history_tokens.saturating_sub(policy::tokens(&words))),
-            words,
-        };
-        self.desk.faults.at("conversation.ask");
-        let left = self.desk.config.turn.saturating_sub(self.elapsed());
-        let asked = self.while_typing(left, self.desk.openai.ask(question)).await;
-        self.desk.faults.at("conversation.asked");
-        Ok(self.asked(asked))
-    }
-
-    /// Waits for the model and shows the person that the persona is typing. `None`: the turn's time is over.
-    async fn while_typing(&self, left: Duration, asked: impl Future<Output = Asked>) -> Option<Asked> {
-        let mut asked = std::pin::pin!(asked);
-        let over = actix_rt::time::sleep(left);
-        let mut over = std::pin::pin!(over);
-        let mut typing = actix_rt::time::interval_at(Instant::now() + TYPING_RENEWED, TYPING_RENEWED);
-        loop {
-            tokio::select! {
-                biased;
-                asked = &mut asked => return Some(asked),
-                () = &mut over => return None,
-                _ = typing.tick() => self.desk.whatsapp.show_typing(&self.row.number, &self.row.message_id),
-            }
-        }
-    }
-
-    fn asked(&mut self, asked: Option<Asked>) -> Next {
-        let settled = |attempts, outcome| Some(Settle { step: Step::Complete, attempts, outcome });
-        match asked {
-            Some(Asked::Answered { answer, usage, attempts }) => {
-                self.settle = settled(attempts, StepOutcome::Answered(usage));
-                self.reply = Some(Reply {
-                    reply: CustomerReply::from(&answer),
-                    words: Some(answer.words().to_owned()),
-                    failed: None,
-                });
-                Next::Event(Event::Answered(answer))
-            }
-            Some(Asked::Failed { code, attempts }) => {
-                self.settle = settled(attempts, StepOutcome::Failed(code.clone()));
-                Next::Event(self.apologise(code))
-            }
-            Some(Asked::Drained { attempts }) => {
-                self.settle = settled(attempts, StepOutcome::Postponed(ErrorCode::DRAINED));
-                Next::GiveBack
-            }
-            None => {
-                self.settle = settled(1, StepOutcome::Failed(ErrorCode::TURN_DEADLINE));
-                Next::Event(self.apologise(ErrorCode::TURN_DEADLINE))
-            }
-        }
-    }
-
-    fn apologise(&mut self, code: ErrorCode) -> Event {
-        let apology = CustomerReply::from(&self.desk.persona.texts.apology);
-        self.reply = Some(Reply { reply: apology.clone(), words: None, failed: Some(code.clone()) });
-        Event::ModelFailed(code, apology)
-    }
-
-    async fn send(&mut self, turn: &Turn, part: usize) -> Result<Next, LedgerError> {
-        let Turn::Sending(sending) = turn else { return Ok(Next::Stop(Paused::Held)) };
-        let index = u32::try_from(part).unwrap_or(u32::MAX);
-        let number = self.row.first_part.saturating_add(index);
-        let step = Step::Send(number);
-        let unrecorded = self.row.reply.is_none() || self.is_poisoned();
-        if unrecorded && part == 0 && self.reply.is_none() {
-            let (reply, failed) = (sending.reply.clone(), sending.failed.clone());
-            self.reply = Some(Reply { reply, words: None, failed });
-        }
-        if let Some(paused) = self.intend(step, self.desk.whatsapp.deadline()).await? {
-            return Ok(Next::Stop(paused));
-        }
-        self.desk.faults.at("conversation.send");
-        let outgoing = Outgoing {
-            seq: self.row.seq,
-            part: index,
-            number: self.row.number.clone(),
-            to: self.row.user.clone(),
-            message_id: self.row.message_id.clone(),
-            reply: sending.reply.clone(),
-            tag: Tag { ledger: self.desk.ledger.id().to_owned(), seq: self.row.seq, part: number },
-        };
-        let sent = self.desk.whatsapp.send(outgoing).await;
-        self.desk.faults.at("conversation.sent");
-        Ok(self.sent(number, sent))
-    }
-
-    fn sent(&mut self, part: u32, sent: Sent) -> Next {
-        let (event, outcome) = match sent.outcome {
-            StepOutcome::Accepted(id) => (Event::PartAccepted, StepOutcome::Accepted(id)),
-            StepOutcome::Postponed(code) => (Event::PartPostponed, StepOutcome::Postponed(code)),
-            StepOutcome::Failed(code) => (Event::PartRefused(code.clone()), StepOutcome::Failed(code)),
-            other => (Event::PartUnknown, other),
-        };
-        self.settle = Some(Settle { step: Step::Send(part), attempts: sent.attempts, outcome });
-        if sent.drained { Next::GiveBack } else { Next::Event(event) }
+        self.row.begun = true;
+        Ok(None)
     }
 
     /// Commits the intent of `step`, and with it the result of the step before. The step is not to be made when the
@@ -304,17 +235,22 @@ impl Drive {
             return Ok(Some(Paused::GoOn));
         }
         if draining {
-            self.desk.ledger.hold(Hold { seq, now, until: now, settle: None }).await?;
+            self.desk.ledger.hold(Hold { seq, now, until: now, settle: None, waits_for: None }).await?;
             return Ok(Some(Paused::Held));
         }
         Ok(None)
     }
 
-    /// Gives the row back until `until`, with the result of its last step.
-    async fn hold(&mut self, until: Millis) -> Result<Next, LedgerError> {
+    /// Gives the row back until `until`, with the result of its last step. A row that waits for a provider is called
+    /// back when that may be asked again.
+    async fn hold(&mut self, until: Millis, waits_for: Option<Service>) -> Result<Next, LedgerError> {
         let settle = self.settle.take();
         let settled = settle.as_ref().map(|settle| settle.step);
-        let held = self.desk.ledger.hold(Hold { seq: self.row.seq, now: self.now(), until, settle }).await?;
+        let hold = Hold { seq: self.row.seq, now: self.now(), until, settle, waits_for };
+        let held = self.desk.ledger.hold(hold).await?;
+        if let Some(gate) = waits_for.and_then(|service| self.desk.gate(service)) {
+            gate.row_waits();
+        }
         if let Some(step) = settled {
             self.land(step);
         }
@@ -331,7 +267,6 @@ impl Drive {
 
     async fn finish(&mut self, turn: &Turn) -> Result<Next, LedgerError> {
         let ending = match turn {
-            Turn::Done { failed: Some(code) } if *code == ErrorCode::PANIC => Ending::Dead(code.clone()),
             Turn::Done { failed } => Ending::Done { failed: failed.clone() },
             Turn::Dead(code) => Ending::Dead(code.clone()),
             _ => return Ok(Next::Stop(Paused::Held)),
@@ -340,10 +275,7 @@ impl Drive {
         let finish = Finish { seq: self.row.seq, now: self.now(), settle, ending };
         let finished = self.desk.ledger.finish(finish).await?;
         self.closed();
-        // What had ended before was told before.
-        if !finished.repeated {
-            self.tell(&finished);
-        }
+        self.tell(&finished);
         Ok(Next::Stop(Paused::GoOn))
     }
 
@@ -351,35 +283,36 @@ impl Drive {
     fn closed(&self) {
         self.desk.openai.land_row(self.row.seq);
         self.desk.whatsapp.land_row(self.row.seq);
+        self.desk.elevenlabs.iter().for_each(|voice| voice.land_row(self.row.seq));
         self.desk.started.end(self.row.seq);
     }
 
     /// The result of a step is in the ledger; its client need not keep it any longer.
     fn land(&self, step: Step) {
+        let key = (self.row.seq, step);
         match step {
-            Step::Complete => self.desk.openai.land((self.row.seq, step)),
-            Step::Send(_) => self.desk.whatsapp.land((self.row.seq, step)),
+            Step::Transcribe | Step::Complete => self.desk.openai.land(key),
+            Step::Speak => self.desk.elevenlabs.iter().for_each(|elevenlabs| elevenlabs.land(key)),
+            Step::Upload | Step::Send(_) => self.desk.whatsapp.land(key),
         }
     }
 
     fn tell(&self, finished: &Finished) {
-        if !self.is_answer() {
+        // What had ended before was told before; so was an answer of which a part went once more.
+        if !self.is_answer() || finished.repeated {
             return;
         }
         let (id, user, took) = (&self.row.message_id, self.row.user.masked(), self.elapsed());
         match &finished.ending {
-            Ending::Done { failed: None } => events::task_completed(id, &user, took, finished.remaining),
-            Ending::Done { failed: Some(code) } => {
-                events::task_failed(id, &user, took, finished.remaining, code)
+            Some(Ending::Done { .. }) if finished.told => {}
+            Some(Ending::Done { failed: None }) => {
+                events::task_completed(id, &user, took, finished.remaining)
             }
-            Ending::Dead(code) => events::message_dead_lettered(id, &user, code, finished.attempts),
-        }
-    }
-
-    fn words(&self) -> String {
-        match &self.row.content {
-            Content::Words(words) => words.clone(),
-            Content::Sound | Content::Unclear => String::new(),
+            Some(Ending::Done { failed: Some(code) }) => {
+                events::task_failed(id, &user, took, finished.remaining, code);
+            }
+            Some(Ending::Dead(code)) => events::message_dead_lettered(id, &user, code, finished.attempts),
+            None => {}
         }
     }
 
@@ -396,6 +329,11 @@ impl Drive {
         self.used + self.begun.elapsed()
     }
 
+    /// When the turn's time is over.
+    fn turn_ends(&self) -> Instant {
+        Instant::now() + self.desk.config.turn.saturating_sub(self.elapsed())
+    }
+
     /// The window closed while the message waited here. One that came too late for it is WhatsApp's to refuse; what
     /// may have been sent already is settled by its status.
     fn has_missed_its_window(&self) -> bool {
@@ -406,9 +344,8 @@ impl Drive {
     fn window_end(&self) -> Millis {
         self.row.newest_at + WINDOW
     }
+}
 
-    fn postponed_until(&self) -> Millis {
-        let until = self.now() + hold_wait(self.row.holds);
-        until.min(self.window_end().max(self.now()))
-    }
+fn index(part: u32) -> usize {
+    usize::try_from(part).unwrap_or(usize::MAX)
 }

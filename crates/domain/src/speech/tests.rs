@@ -1,0 +1,326 @@
+use proptest::prelude::*;
+
+use super::*;
+
+fn spoken(text: &str) -> Option<String> {
+    speakable(&ModelAnswer::new(text)?)
+}
+
+#[track_caller]
+fn says(text: &str, aloud: &str) {
+    assert_eq!(spoken(text).as_deref(), Some(aloud), "{text}");
+}
+
+#[test]
+fn marks_are_not_spoken() {
+    says("**bold** _it_ ~~gone~~ *one* `code` ***all***", "bold it gone one code all");
+    says("# Carbonara\nUova e guanciale", "Carbonara. Uova e guanciale");
+    says("## Due ##", "Due.");
+    says("Titolo\n===\nTesto", "Titolo. Testo");
+    says("> Disse **lui**\n> piano", "Disse lui piano");
+    says("Prima\n\n---\n\nDopo", "Prima. Dopo");
+    says("`cargo_test`, \\*non\\* <b>forte</b><br/>fine", "cargo test, non forte fine");
+    says("A | B", "A, B");
+    says("Il ||segreto|| mio", "Il, segreto, mio");
+    says("#pasta e #vino, ma C#", "pasta e vino, ma C#");
+}
+
+#[test]
+fn lists_become_sentences() {
+    says("Serve:\n- uova\n- guanciale!\n* pecorino", "Serve: uova. guanciale! pecorino.");
+    says("1. Bolli l'acqua\n2) Sala\n   - poco\n\nPoi butta.", "Bolli l'acqua. Sala. poco. Poi butta.");
+    says("- [ ] pane\n- [x] **vino**", "pane. vino.");
+    says("1️⃣ Bolli\n2️⃣ Scola", "Bolli. Scola");
+    says("- (forse)\n- «Certo!»", "(forse). «Certo!»");
+    says("Uova • guanciale • pecorino", "Uova, guanciale, pecorino");
+}
+
+#[test]
+fn addresses_are_dropped_and_the_sentence_stays_whole() {
+    says("Vedi [il menu](https://joe.example/a_b) oggi.", "Vedi il menu oggi.");
+    says("Guarda qui: https://joe.example/x.", "Guarda qui.");
+    says("Leggi https://joe.example/(x) e poi dimmi.", "Leggi e poi dimmi.");
+    says("C'è tutto (www.joe.example), fidati.", "C'è tutto, fidati.");
+    says("Ecco <https://joe.example>!", "Ecco!");
+    says("![Foto](a.png) bella [qui][1][^2]\n\n[1]: https://x.example\n[^2]: nota", "Foto bella qui");
+    says("[HTTPS://X.EXAMPLE](https://x.example) sì", "sì");
+    says("Usa http, non www.", "Usa HTTP, non");
+    says("[non un link](ma davvero)", "[non un link](ma davvero)");
+}
+
+#[test]
+fn pictures_are_not_spoken() {
+    says("Ciao 👨‍👩‍👧‍👦! Che bello 🇮🇹❤️👍🏽 oggi ☀️", "Ciao! Che bello oggi");
+    says("🍝 Carbonara™ → subito", "Carbonara subito");
+    says("Guarda: 😀", "Guarda.");
+}
+
+#[test]
+fn tables_and_code_are_left_out() {
+    says("I prezzi:\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\nTutto qui.", "I prezzi. Tutto qui.");
+    says("Prezzi\na | b\n--|--\n1 | 2\n\nFine.", "Prezzi. Fine.");
+    says("Prova:\n```rust\nlet x = 1;\n```\nFatto", "Prova. Fatto");
+    says("Prova:\n~~~\nlet x", "Prova.");
+}
+
+#[test]
+fn numbers_money_and_punctuation_stay() {
+    for text in [
+        "Costa 12,50 € (il 10% in meno): davvero? Sì!",
+        "Alle 18:30, -5 °C & vento; $3.99… «certo», \"ok\".",
+        "3 < 4 e ti voglio bene <3",
+        "2024. Che anno.",
+        "Scrivi a joe@joe.example",
+        "नमस्ते, 你好。مرحبا",
+    ] {
+        says(text, text);
+    }
+    says("2 * 3 = 6 e 2*3", "2 × 3 = 6 e 2×3");
+    says("uno  due\n\ttre\r\nquattro", "uno due tre quattro");
+    says("Ciao Marco\nCome stai", "Ciao Marco. Come stai");
+}
+
+#[test]
+fn nothing_to_say_is_none() {
+    for text in
+        ["😀", "---", "https://joe.example", "```\nx\n```", "| a |\n", "** ?!", "[1]: https://x.example"]
+    {
+        assert_eq!(spoken(text), None, "{text}");
+    }
+}
+
+/// Pieces that meet in ways which nobody writes: half marks, half addresses, fences in tables.
+fn fragments() -> impl Strategy<Value = String> {
+    let piece = prop_oneof![
+        "[a-zA-Z0-9 ]{1,6}",
+        "[\\[\\]()<>*#~_`|:.,!?\"'/ \n-]{1,4}",
+        proptest::sample::select(vec![
+            "http",
+            "https://",
+            "ht",
+            "tp://",
+            "www.",
+            "](",
+            "```\n",
+            "|--|\n",
+            "1. ",
+            "- ",
+            "[x] ",
+            "[^",
+            "]: ",
+            "\n\n",
+            "👨‍👩‍👧",
+            "\u{200D}",
+            "1️⃣",
+            "🇮🇹",
+            "❤️",
+            "→",
+            "•",
+            "\\",
+            "\u{0}",
+            "é",
+            "İ",
+            "ß",
+        ])
+        .prop_map(str::to_owned),
+        "\\PC{0,3}",
+    ];
+    proptest::collection::vec(piece, 0..40).prop_map(|pieces| pieces.concat())
+}
+
+fn is_emoji(c: char) -> bool {
+    matches!(c as u32, 0x1F000..=0x1FAFF | 0x2600..=0x27BF | 0x2B00..=0x2BFF | 0x2190..=0x21FF | 0x200D | 0xFE0F | 0x20E3)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(60000))]
+
+    #[test]
+    fn what_is_spoken_is_clean_short_and_settled(text in fragments()) {
+        if let Some(aloud) = spoken(&text) {
+            prop_assert!(aloud.len() <= 2 * text.len() && aloud.chars().count() <= 2 * text.chars().count());
+            prop_assert!(!aloud.contains("http") && !aloud.contains(is_emoji), "{}", aloud);
+            prop_assert!(!aloud.contains(['\n', '*', '`', '|', '~']) && !aloud.contains("  "), "{}", aloud);
+            prop_assert_eq!(aloud.trim(), aloud.as_str());
+            prop_assert_eq!(spoken(&aloud), Some(aloud));
+        }
+    }
+
+    #[test]
+    fn plain_sentences_are_spoken_as_they_are(text in "[A-Z][a-zàèéìòù]{1,8}( [a-z0-9àèéìòù]{1,8}){0,12}[.!?]") {
+        prop_assume!(!text.contains("http"));
+        prop_assert_eq!(spoken(&text), Some(text));
+    }
+
+    #[test]
+    fn any_words_can_be_asked_for_a_wish(text in fragments(), noise in "\\PC{0,60}") {
+        let _ = (wish_in(&text), wish_in(&noise));
+    }
+}
+
+#[track_caller]
+fn wish(expected: Option<Medium>, messages: &[&str]) {
+    for message in messages {
+        assert_eq!(wish_in(message), expected, "{message}");
+    }
+}
+
+#[test]
+fn a_wish_for_the_voice() {
+    let italian = [
+        "Rispondi a voce",
+        "Joe, rispondi a voce!",
+        "ehi joe rispondi sempre a voce per favore",
+        "Sto guidando, rispondimi a voce se puoi",
+        "rispondimi con un vocale sulla carbonara",
+        "Ciao! Come stai? Mandami un vocale.",
+        "mi mandi un vocale?",
+        "Puoi rispondermi a voce, grazie?",
+        "D'ora in poi rispondi con dei vocali? No, rispondi con un messaggio vocale",
+        "a voce, grazie",
+        "Vocale",
+        "Rispondi a voce perché sono in macchina",
+        "Sì, rispondi a voce",
+        "preferisco i vocali",
+        "Non posso leggere adesso",
+        "non scrivere, rispondi a voce",
+        "Fammi sentire la tua voce",
+        "niente testo, rispondi a voce",
+    ];
+    let others = [
+        "Answer with a voice note",
+        "Hey Joe can you send me a voice note please?",
+        "please always reply by voice from now on",
+        "Voice, please",
+        "I'd like you to answer with voice messages",
+        "Respóndeme con un audio, por favor",
+        "¿Me mandas un audio?",
+        "Contesta con una nota de voz",
+        "prefiero audios",
+    ];
+    wish(Some(Medium::Voice), &italian);
+    wish(Some(Medium::Voice), &others);
+}
+
+#[test]
+fn a_wish_for_text() {
+    let italian = [
+        "scrivi",
+        "Scrivimi",
+        "SCRIVI, per favore!!",
+        "Joe, scrivi",
+        "ehi Joe scrivi",
+        "puoi scrivere?",
+        "Rispondi per iscritto",
+        "Sono in riunione, scrivimi invece",
+        "Niente vocali",
+        "basta con i vocali, grazie",
+        "non posso ascoltare",
+        "In ufficio non posso ascoltare i vocali ora. Quanto sale?",
+        "Non rispondere a voce",
+        "non mandarmi più vocali",
+        "non voglio vocali",
+        "smettila di mandarmi vocali",
+        "preferisco leggere",
+        "preferisco che mi scrivi",
+        "rispondimi senza vocali",
+    ];
+    let others = [
+        "Don't send voice notes",
+        "please don’t send me any more voice messages",
+        "Text me instead",
+        "I'm in a meeting, text me instead",
+        "no voice notes please",
+        "stop sending voice notes",
+        "Can you answer by text instead of voice?",
+        "I can't listen right now",
+        "Write, please",
+        "Escribe, por favor",
+        "Escríbeme",
+        "No me mandes audios",
+        "Responde por escrito",
+        "no puedo escuchar audios",
+    ];
+    wish(Some(Medium::Text), &italian);
+    wish(Some(Medium::Text), &others);
+}
+
+#[test]
+fn the_last_wish_wins() {
+    wish(Some(Medium::Text), &["rispondi a voce, anzi no, scrivi", "Answer by voice. No, text me instead."]);
+    wish(
+        Some(Medium::Voice),
+        &["scrivi... anzi rispondimi a voce", "niente vocali. Ok dai, mandami un vocale"],
+    );
+}
+
+#[test]
+fn what_looks_like_a_wish_and_is_none() {
+    let italian = [
+        "Scrivi una poesia",
+        "scrivimi una ricetta",
+        "Prendi la penna, scrivi, poi spedisci",
+        "scrivi?",
+        "scrivi \"ciao mamma\"",
+        "Mia moglie dice \"mandami un vocale\"",
+        "Mi ha scritto: rispondimi a voce",
+        "Il cliente mi ha detto, rispondimi a voce",
+        "Come si dice rispondi a voce in inglese?",
+        "Quando rispondi a voce non capisco",
+        "Se rispondi a voce, non sento",
+        "Perché mi rispondi a voce?",
+        "Rispondi a voce?",
+        "Non rispondi a voce",
+        "Rispondere a voce è più comodo",
+        "rispondi a voce alta ai clienti",
+        "rispondi per iscritto alla mail del commercialista",
+        "manda un vocale a mia madre",
+        "Ti mando un vocale dopo",
+        "Quali parole hanno niente vocali?",
+        "niente vocali in questa parola",
+        "una canzone che non posso ascoltare",
+        "non posso ascoltare mia suocera",
+        "Non mi mandi un vocale?",
+        "Ha deciso di non rispondere a voce",
+        "non scrivere",
+        "Mandami il testo della canzone",
+        "hai una bella voce",
+        "audio",
+    ];
+    let others = [
+        "Write a poem",
+        "How do I send a voice note?",
+        "send a voice note to my mother",
+        "My customers send me voice notes",
+        "Should I answer by voice?",
+        "He said: send me a voice note",
+        "Translate \"text me instead\"",
+        "I want to be a voice actor",
+        "answer with voice commands",
+        "Can you send voice notes?",
+        "He will text me instead",
+        "don't text me",
+        "Escribe un poema",
+        "Si me mandas un audio, te escucho",
+        "Juan responde con audio",
+        "",
+        "👍",
+    ];
+    wish(None, &italian);
+    wish(None, &others);
+}
+
+#[test]
+fn the_vocabulary_is_written_as_messages_are_read() {
+    let verbs = [ANSWER, SEND].map(|verb| [verb.anywhere, verb.alone, verb.base, verb.asked, verb.denied]);
+    let lists = [
+        [ASIDES, GREETINGS, BETWEEN, MAY_FOLLOW, REQUESTS, REPORTS],
+        [DENIALS, VOICE_THINGS, TEXT_THINGS, WITH, WITHOUT, TURNS],
+        [BY_VOICE, IN_TEXT, SHORT_VOICE, SHORT_TEXT, ARTICLES, BETWEEN],
+        [INSTEAD_TEXT, STATED_VOICE, STATED_TEXT, CANNOT_HEAR, DEPENDENT, DENIALS],
+    ];
+    for phrase in verbs.concat().into_iter().chain(lists.concat()).flat_map(|list| list.split(", ")) {
+        let read: Vec<String> = phrase.split(' ').map(folded).collect();
+        assert_eq!(read.join(" "), phrase);
+    }
+}
