@@ -226,8 +226,8 @@ impl WhatsApp {
             Ended::Failed { trouble, attempts } => match trouble.outcome {
                 Means::GiveUp => (StepOutcome::Failed(trouble.code), attempts),
                 Means::Unknown => (StepOutcome::Unknown(trouble.code), attempts),
-                Means::Retry | Means::RetryUnsure => (StepOutcome::Postponed(trouble.code), attempts),
-                Means::Pause(_) => {
+                // Where this failure shut the gate, or a probe found it shut still, the row waits for it like any other.
+                Means::Retry | Means::RetryUnsure | Means::Pause(_) => {
                     let unsent = self.gate().shut();
                     return Sent { outcome: StepOutcome::Postponed(trouble.code), attempts, unsent };
                 }

@@ -1,5 +1,7 @@
 //! Files to and from WhatsApp. Nobody sees them by themselves, so they may be tried again.
 
+use std::cell::Cell;
+
 use bytes::Bytes;
 use parlante_domain::MediaId;
 use parlante_domain::turn::ErrorCode;
@@ -10,7 +12,7 @@ use super::actor::WhatsApp;
 use super::{Fetch, Handed, Upload};
 use crate::call::client::Provider;
 use crate::call::gate::Shut;
-use crate::call::http::{ERROR_BODY_MAX, Response};
+use crate::call::http::{Broken, ERROR_BODY_MAX, Response};
 use crate::call::{self, Ended, Trouble};
 
 /// Meta's own bound on sound.
@@ -39,8 +41,18 @@ impl WhatsApp {
     pub(super) async fn fetch(&self, fetch: Fetch) -> Handed<Bytes> {
         let Some(place) = self.gate().take(fetch.seq) else { return self.not_handed() };
         let call = call::Call { message_id: &fetch.message_id, until: Some(fetch.until) };
+        let left = Cell::new(if place.is_probe { 1 } else { self.config.call.retry.max_attempts });
         // Every attempt begins with the look-up, since its URL expires.
-        let attempt = async || self.http.attempt(self.look_up_and_download(&fetch)).await;
+        let attempt = async || {
+            left.set(left.get().saturating_sub(1));
+            let fetched = self.http.attempt(self.look_up_and_download(&fetch)).await;
+            // Whoever finds nothing behind the last URL either is told that the file is gone, not that Meta is.
+            let is_gone = |trouble: &Trouble| left.get() == 0 && trouble.code == ErrorCode::status(404);
+            fetched.map_err(|trouble| match trouble {
+                gone if is_gone(&gone) => Trouble::new(Means::GiveUp, gone.code),
+                trouble => trouble,
+            })
+        };
         self.handed(self.attempts.run(place, &call, attempt).await)
     }
 
@@ -49,7 +61,7 @@ impl WhatsApp {
         let (base, version) = (&self.config.base_url, &self.config.api_version);
         let url = format!("{base}/{version}/{media}?phone_number_id={number}");
         let mut response = self.http.get(&url, &self.auth()).await?;
-        let answer = whole(&mut response).await?;
+        let answer = whole(&mut response).await.map_err(of_the_file)?;
         let Some(found) = graph::read_media(&answer) else {
             return Err(Trouble::new(Means::Retry, ErrorCode::TRUNCATED));
         };
@@ -67,7 +79,7 @@ impl WhatsApp {
             }
             let mut response = self.http.get(&url, &self.auth()).await?;
             match (response.status, &response.location) {
-                (200, _) => return Ok(response.whole(SOUND_MAX).await?),
+                (200, _) => return response.whole(SOUND_MAX).await.map_err(too_large),
                 (301..=308, Some(location)) => match graph::resolve(location, &url) {
                     Some(next) => url = next,
                     None => break,
@@ -104,6 +116,22 @@ impl WhatsApp {
     /// Without a place: the gate is shut, or a panic has lost the place.
     fn not_handed<T>(&self) -> Handed<T> {
         Handed::Postponed { code: ErrorCode::CIRCUIT_OPEN, attempts: 0, unsent: self.gate().shut() }
+    }
+}
+
+/// A file that is gone is refused in the words for a number that is not ours. One file is not the channel.
+fn of_the_file(trouble: Trouble) -> Trouble {
+    match trouble.code.provider() {
+        Some("100") => Trouble::new(Means::GiveUp, trouble.code),
+        _ => trouble,
+    }
+}
+
+/// More of a file would not become less at another try.
+fn too_large(broken: Broken) -> Trouble {
+    match broken {
+        Broken::TooLarge => Trouble::new(Means::GiveUp, ErrorCode::TOO_LONG),
+        broken => broken.into(),
     }
 }
 

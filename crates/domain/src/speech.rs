@@ -11,8 +11,8 @@ use crate::reply::ModelAnswer;
 /// that hide marks) is made to be looked at, not to be listened to.
 const PASSES_MAX: usize = 16;
 
-/// The words of `answer` as they are spoken: one line without marks, addresses, tables, code and emoji, at most
-/// twice as long as the answer. List items and headings end in a stop. `None` if nothing is left to say.
+/// The words of `answer` as they are spoken: one line without marks, addresses, tables, code and emoji, at
+/// most twice as long as the answer. List items and headings end in a stop. `None` if nothing is left to say.
 ///
 /// Speaking what was made speakable changes nothing: a retry or a restart says the same words.
 #[must_use]
@@ -119,7 +119,7 @@ fn close(text: &mut String) {
     }
 }
 
-/// The line without the marks of quotes, headings and lists at its start, and whether it was a heading or item.
+/// The line without the quote, heading and list marks at its start, and whether it is a heading or an item.
 fn without_lead(line: &str) -> (&str, bool) {
     let (mut rest, mut ends) = (line.trim(), false);
     loop {
@@ -170,8 +170,8 @@ fn labels(text: &str) -> String {
     out
 }
 
-/// Without web addresses and tags (`<br/>`); the sentence around them stays whole, "3 < 4" and "<3" too. The bare
-/// word "http" is spelt, as it is said.
+/// Without web addresses and tags (`<br/>`): the sentence around them stays whole, "3 < 4" and "<3" too. The
+/// bare word "http" is spelt, as it is said.
 fn without_addresses(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
@@ -278,11 +278,11 @@ fn tidy(text: &str) -> String {
     out
 }
 
-/// Whether `words` ask for answers by voice or in writing from now on, in Italian, English or Spanish; the last
-/// wish of a message wins.
+/// Whether `words` ask for answers by voice or in writing from now on, in Italian, English or Spanish; the
+/// last wish of a message wins.
 ///
-/// Short words ("scrivi", "voice please") count only if the message says nothing else; clear ones ("rispondimi a
-/// voce", "don't send voice notes") count beside other sentences. What is quoted, reported ("he said: …"),
+/// Short words ("scrivi", "voice please") count only if the message says nothing else; clear ones ("rispondimi
+/// a voce", "don't send voice notes") count beside other sentences. What is quoted, reported ("he said: …"),
 /// conditional ("when you …") or meant for others is no wish. A comma or a greeting sets a name apart.
 #[must_use]
 pub fn wish_in(words: &str) -> Option<Medium> {
@@ -471,7 +471,7 @@ fn manner(words: &[String]) -> Option<Medium> {
     ending(words, BY_VOICE, IN_TEXT).or_else(with).or_else(without)
 }
 
-/// What is asked for: to answer in a manner or to send a thing, `words` beginning with a phrase that `when` picks.
+/// To answer in a manner or to send a thing: `words` begin with a phrase that `when` picks.
 fn by_verb<const N: usize>(words: &[String], when: fn(&Verb) -> [&'static str; N]) -> Option<Medium> {
     let rest = |verb| Some(&words[when(verb).iter().filter_map(|list| opening(words, list)).max()?..]);
     rest(&ANSWER).and_then(manner).or_else(|| rest(&SEND).and_then(thing))
@@ -545,8 +545,8 @@ impl Clause {
     }
 }
 
-/// Cuts a message at its punctuation, and before what depends or turns. Quoted words are talked about, not meant:
-/// a word without meaning takes their place.
+/// Cuts a message at its punctuation, and before what depends or turns. Quoted words are talked about, not
+/// meant: a word without meaning takes their place.
 fn clauses(message: &str) -> Vec<Clause> {
     let unquoted = message.split(['"', '“', '”', '„', '«', '»']).step_by(2).collect::<Vec<_>>().join(" x ");
     let (mut all, mut is_reported) = (Vec::<Clause>::new(), false);

@@ -195,10 +195,19 @@ impl Drive {
         }
     }
 
+    /// The reply that the last step brought, about to be recorded: from here on it is the row's.
+    fn take_reply(&mut self) -> Option<Reply> {
+        let reply = self.reply.take();
+        if reply.is_some() {
+            self.row.reply.clone_from(&reply);
+        }
+        reply
+    }
+
     /// Commits the result of the step before, if there is one, without a step that follows.
     async fn record(&mut self) -> Result<Option<Paused>, LedgerError> {
         let Some(settle) = self.settle.take() else { return Ok(None) };
-        let (seq, now, reply, settled) = (self.row.seq, self.now(), self.reply.take(), settle.step);
+        let (seq, now, reply, settled) = (self.row.seq, self.now(), self.take_reply(), settle.step);
         let recorded = self.desk.ledger.advance(Advance { seq, now, settle, reply, intent: None }).await?;
         self.land(settled);
         if recorded == Recorded::No {
@@ -216,7 +225,7 @@ impl Drive {
         let (seq, person, now) = (self.row.seq, self.row.person, self.now());
         let draining = self.desk.phase.draining();
         let intent = (!draining).then_some(Intent { step, deadline: now + within });
-        let reply = self.reply.take();
+        let reply = self.take_reply();
         let recorded = match self.settle.take() {
             Some(settle) => {
                 self.row.begun = true;
