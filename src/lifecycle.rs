@@ -4,6 +4,7 @@
 use std::io;
 
 use futures_util::{Stream, stream};
+pub use sd_notify::NotifyState;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// The two signals that ask the process to end.
@@ -48,6 +49,12 @@ pub fn hangups() -> io::Result<impl Stream<Item = ()> + Unpin> {
         signal,
         |mut signal| async move { signal.recv().await.map(|()| ((), signal)) },
     )))
+}
+
+/// Tells systemd, if it started us and wants to know (`Type=notify`). Elsewhere this does nothing.
+pub fn tell_systemd(state: &[NotifyState<'_>]) {
+    // Nobody listens: nothing depends on it.
+    let _ = sd_notify::notify(state);
 }
 
 #[expect(

@@ -15,6 +15,7 @@ use parlante_actors::dedup::DedupConfig;
 use parlante_actors::elevenlabs::ElevenLabsConfig;
 use parlante_actors::events;
 use parlante_actors::ingress::IngressConfig;
+use parlante_actors::metrics::Metrics;
 use parlante_actors::openai::{Fallback, OpenAiConfig};
 use parlante_actors::system::{Actors, Config, Deps, Live};
 use parlante_actors::whatsapp::WhatsAppConfig;
@@ -28,6 +29,7 @@ use tokio::sync::watch;
 use tracing::{error, info};
 
 use crate::http::{self, App, Doors};
+use crate::lifecycle::{NotifyState, tell_systemd};
 use crate::live::{self, ReloadError};
 use crate::persona::PersonaError;
 use crate::real::{self, SystemClock, SystemRandomness};
@@ -144,12 +146,14 @@ impl Server {
         let refused = |source| StartError::Bind { address: wanted, source };
         let (listener, address) = http::bind(wanted).map_err(refused)?;
         let suspects = recover(&ledger, &seams).await?;
+        let metrics = Metrics::default();
         let deps = Deps {
             ledger: Arc::new(ledger.clone()),
             live,
             clock: seams.clock.clone(),
             random: seams.random,
             faults: seams.faults.clone(),
+            metrics: metrics.clone(),
         };
         let actors =
             Actors::start(config(&settings, seams.sweep, suspects), deps).await.ok_or(StartError::Actors)?;
@@ -161,11 +165,11 @@ impl Server {
             faults: seams.faults,
             restarts: actors.restarts.clone(),
         };
-        let (commits, clock) = (ledger.commits(), seams.clock.clone());
-        let app = App::new(&settings, &actors, Arc::new(ledger.clone()), clock, commits, doors.subscribe());
+        let app = App::new(&settings, &actors, &ledger, &metrics, seams.clock.clone(), doors.subscribe());
         let http = http::serve(listener, app, ingress).map_err(refused)?;
         // Statuses are listened for from here on: only now does the wait for them begin to count.
         ledger.reconcile(seams.clock.now() + settings.whatsapp.reconcile).await?;
+        tell_systemd(&[NotifyState::Ready]);
         info!(event = "server_started", address = %address, version = env!("CARGO_PKG_VERSION"));
         let (clock, clean) = (seams.clock, seams.clean);
         Ok(Self { settings, actors, ledger, clock, clean, secrets, doors, http, address })
@@ -246,6 +250,7 @@ fn reload(
 /// Webhooks are answered 503 from here on; attempts that run may end; then HTTP, ledger and actors end.
 async fn drain(actors: &Actors, ledger: &Sqlite, http: &ServerHandle, limit: Duration) {
     let began = Instant::now();
+    tell_systemd(&[NotifyState::Stopping]);
     info!(event = "shutdown_started", in_progress = actors.in_progress());
     actors.drain(limit).await;
     // Awaiting a stop without bound would let one stuck client hold up the process.

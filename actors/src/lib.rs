@@ -8,6 +8,7 @@
 //! - [`call`]: what the clients share: the gate before a provider, one attempt over HTTP, the loop of attempts.
 //! - [`system`]: starts them on the core arbiter and ends them in order.
 //! - [`events`]: every log event with its level and fields, once.
+//! - [`metrics`]: what is counted and timed.
 //!
 //! A message is a row in the ledger; an actor message is only a wake-up. Whatever an actor loses, the sweep
 //! finds again.
@@ -20,6 +21,7 @@ pub mod events;
 mod flight;
 pub mod ingress;
 pub mod load;
+pub mod metrics;
 pub mod openai;
 pub mod phase;
 pub mod supervise;

@@ -8,6 +8,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use actix_rt::time::Instant;
 use actix_rt::{Arbiter, ArbiterHandle};
 use parlante_domain::{Clock, Faults, Persona, Random, Service};
 use parlante_ledger::Ledger;
@@ -18,6 +19,7 @@ use crate::call::{Credentials, Shared, http};
 use crate::conversation::{ConversationConfig, Desk, SOUNDS_MAX, Working};
 use crate::dedup::{DedupConfig, DedupHandle};
 use crate::elevenlabs::{ElevenLabsConfig, ElevenLabsHandle};
+use crate::metrics::Metrics;
 use crate::openai::{OpenAiConfig, OpenAiHandle};
 use crate::phase::{Phase, PhaseWatch};
 use crate::supervise::Restarts;
@@ -50,6 +52,8 @@ pub struct Deps {
     pub random: Arc<dyn Random>,
     /// Faults for tests.
     pub faults: Arc<dyn Faults>,
+    /// Where counters are kept.
+    pub metrics: Metrics,
 }
 
 /// What may be read anew while the system runs.
@@ -75,7 +79,29 @@ pub struct Actors {
     persona: watch::Sender<Arc<Persona>>,
     credentials: watch::Sender<Arc<Credentials>>,
     switch: watch::Sender<Phase>,
-    core: ArbiterHandle,
+    /// The core thread.
+    pub core: Core,
+}
+
+/// The thread on which all actors but ingress live.
+#[derive(Debug, Clone)]
+pub struct Core(ArbiterHandle);
+
+/// A thread that does not answer for so long is told as such.
+const LAG_MAX: Duration = Duration::from_secs(1);
+
+impl Core {
+    /// How long it takes to come to a new task: everyone on it waits that long. At most a second is waited for it.
+    pub async fn lag(&self) -> Duration {
+        let asked = Instant::now();
+        let (here, came) = oneshot::channel();
+        self.0.spawn_fn(move || {
+            // Nobody waits any more.
+            let _ = here.send(());
+        });
+        let _ = actix_rt::time::timeout(LAG_MAX, came).await;
+        asked.elapsed()
+    }
 }
 
 impl Actors {
@@ -100,6 +126,7 @@ impl Actors {
             tls: http::tls(),
             news: watch::Sender::new(()),
             credentials: credentials.subscribe(),
+            metrics: deps.metrics.clone(),
         };
         let (at_work, speaks, [whatsapp, openai, elevenlabs]) =
             (working.clone(), persona.subscribe(), channels.clone());
@@ -119,6 +146,7 @@ impl Actors {
                 restarts: shared.restarts,
                 working: at_work,
                 started: Default::default(),
+                metrics: deps.metrics,
                 sounds: Rc::new(Semaphore::new(SOUNDS_MAX)),
                 news: shared.news.subscribe(),
             };
@@ -126,17 +154,8 @@ impl Actors {
             let _ = started.send(DedupHandle::start(config.dedup, desk));
         });
         let dedup = dedup.await.ok()?;
-        Some(Self {
-            dedup,
-            restarts,
-            phase,
-            channels: channels.into(),
-            working,
-            persona,
-            credentials,
-            switch,
-            core,
-        })
+        let (channels, core) = (channels.into(), Core(core));
+        Some(Self { dedup, restarts, phase, channels, working, persona, credentials, switch, core })
     }
 
     /// Takes another persona and other keys; whatever is paused for the old ones is probed at once.
@@ -161,6 +180,6 @@ impl Actors {
 
     /// Ends the core thread.
     pub fn stop(&self) {
-        self.core.stop();
+        self.core.0.stop();
     }
 }

@@ -5,6 +5,7 @@ mod backup;
 mod check;
 mod dead;
 mod forget;
+mod healthcheck;
 mod operator;
 mod reason;
 mod sandbox;
@@ -61,6 +62,8 @@ enum Command {
         /// A phone number, or the BSUID where there is none
         person: String,
     },
+    /// Asks the running server whether it is ready, for Docker and systemd
+    Healthcheck,
     /// Copies the ledger while it is in use
     Backup {
         /// A file that does not exist yet
@@ -113,6 +116,7 @@ fn run_with(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Command::Trace { message_id, json } => trace::run(cli.config, message_id, json),
         Command::Dead(verb) => dead::run(cli.config, verb),
         Command::Forget { person } => forget::run(cli.config, person),
+        Command::Healthcheck => healthcheck::run(cli.config),
         Command::Backup { file } => backup::run(cli.config, &file),
     };
     match done {

@@ -1,6 +1,7 @@
 //! `GET /health`: live, ready, and how it goes. Nothing is asked of a provider here; a timer does that.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use derive_more::Display;
@@ -86,18 +87,56 @@ impl Check {
     }
 }
 
+/// A message that nobody has begun for so long waits too long, whatever the reason.
+const WAIT_MAX: Duration = Duration::from_secs(120);
+
 /// 200 `ok` or `degraded`, or 503 `down`. What is off or unknown degrades nothing. The detail is for operators.
 pub(super) async fn health(app: web::Data<App>, request: HttpRequest) -> HttpResponse {
-    let durable = app.is_durable();
-    let (status, reason) = if durable { (Status::Ok, None) } else { (Status::Down, Some("cannot commit")) };
-    let ledger = Check::new(status, None, reason.map(str::to_owned));
     let mut checks: BTreeMap<String, Check> = app.channels.iter().map(Check::of).collect();
-    checks.insert("ledger".to_owned(), ledger);
+    checks.insert("ledger".to_owned(), ledger(&app));
+    checks.insert("dedup".to_owned(), dedup(&app));
+    checks.insert("queue".to_owned(), queue(&app).await);
+    checks.insert("webhook".to_owned(), webhook(&app));
     let status = checks.values().map(|check| check.status).max().unwrap_or(Status::Ok).max(Status::Ok);
     let checks = app.doors().guard.admit(&request).is_ok().then_some(checks);
     let mut answer =
         if status == Status::Down { HttpResponse::ServiceUnavailable() } else { HttpResponse::Ok() };
     answer.json(Health { status, checks })
+}
+
+fn ledger(app: &App) -> Check {
+    if app.is_durable() {
+        Check::new(Status::Ok, None, None)
+    } else {
+        Check::new(Status::Down, None, Some("the last commit failed".to_owned()))
+    }
+}
+
+fn dedup(app: &App) -> Check {
+    let (waiting, room) = app.dedup.waiting();
+    if waiting < room / 2 {
+        return Check::new(Status::Ok, None, None);
+    }
+    Check::new(Status::Degraded, None, Some(format!("{waiting} webhooks wait, of {room} that may")))
+}
+
+async fn queue(app: &App) -> Check {
+    let Ok(counts) = app.ledger.counts().await else {
+        return Check::new(Status::Unknown, None, Some("the ledger did not answer".to_owned()));
+    };
+    let waited = counts.oldest_waiting.map_or(Duration::ZERO, |since| app.clock.now().since(since));
+    if waited < WAIT_MAX {
+        return Check::new(Status::Ok, None, None);
+    }
+    let reason = format!("the oldest message has waited for {} s", waited.as_secs());
+    Check::new(Status::Degraded, counts.oldest_waiting, Some(reason))
+}
+
+fn webhook(app: &App) -> Check {
+    if app.signatures.is_secret_suspect() {
+        return Check::new(Status::Degraded, None, Some("app_secret_suspect".to_owned()));
+    }
+    Check::new(Status::Ok, None, None)
 }
 
 /// The process runs.

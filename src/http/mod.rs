@@ -5,12 +5,14 @@
 //! - [`stats`]: numbers for operators.
 //! - [`health`]: live, ready, and how it goes.
 //! - [`guard`]: who may see the operator's routes.
+//! - [`metrics`]: what Prometheus reads.
 //! - [`peer`]: whose address goes into the log.
 //! - [`span`]: what a request's tracing span tells.
 
 pub(crate) mod admin;
 mod guard;
 mod health;
+mod metrics;
 mod peer;
 mod span;
 mod stats;
@@ -19,6 +21,7 @@ mod webhook;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use actix_rt::time::Instant;
@@ -26,16 +29,18 @@ use actix_web::{App as WebApp, HttpServer, web};
 use parlante_actors::call::stats::ChannelStats;
 use parlante_actors::dedup::DedupHandle;
 use parlante_actors::ingress::{IngressConfig, IngressHandle};
+use parlante_actors::metrics::Metrics;
 use parlante_actors::phase::PhaseWatch;
 use parlante_actors::supervise::Restarts;
-use parlante_actors::system::Actors;
+use parlante_actors::system::{Actors, Core};
 use parlante_domain::Clock;
-use parlante_ledger::Ledger;
+use parlante_ledger::{Ledger, Sqlite};
 use tokio::sync::{Semaphore, watch};
 use tracing_actix_web::TracingLogger;
 
 use crate::settings::{Network, Secret, Settings};
 use guard::{Guard, Password};
+use metrics::Scrape;
 use span::RequestSpan;
 
 /// Webhook bodies in memory at once: 128 of 3 MiB are 384 MiB at the very worst; beyond it 503, and Meta comes again.
@@ -68,6 +73,31 @@ impl Doors {
     }
 }
 
+/// Signatures since start, good and bad.
+#[derive(Default)]
+pub(crate) struct Signatures {
+    good: AtomicU64,
+    bad: AtomicU64,
+}
+
+impl Signatures {
+    pub(crate) fn was_good(&self) {
+        self.good.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn was_bad(&self) {
+        self.bad.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// So many bad ones and none good: rather our secret is wrong than everybody else's.
+    pub(crate) fn is_secret_suspect(&self) -> bool {
+        self.good.load(Ordering::Relaxed) == 0 && self.bad.load(Ordering::Relaxed) >= SUSPECT
+    }
+}
+
+/// See [`Signatures::is_secret_suspect`]: more than a scanner that happens by sends, fewer than Meta does in a minute.
+const SUSPECT: u64 = 20;
+
 /// What handlers may reach.
 pub struct App {
     pub(crate) dedup: DedupHandle,
@@ -77,7 +107,10 @@ pub struct App {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) ledger_commits: watch::Receiver<bool>,
     pub(crate) channels: Vec<ChannelStats>,
+    pub(crate) core: Core,
+    pub(crate) scrape: Scrape,
     pub(crate) bodies: Arc<Semaphore>,
+    pub(crate) signatures: Signatures,
     doors: watch::Receiver<Arc<Doors>>,
     pub(crate) trusted_proxies: Vec<Network>,
     pub(crate) started: Instant,
@@ -89,20 +122,23 @@ impl App {
     pub fn new(
         settings: &Settings,
         actors: &Actors,
-        ledger: Arc<dyn Ledger>,
+        ledger: &Sqlite,
+        metrics: &Metrics,
         clock: Arc<dyn Clock>,
-        ledger_commits: watch::Receiver<bool>,
         doors: watch::Receiver<Arc<Doors>>,
     ) -> Self {
         Self {
             dedup: actors.dedup.clone(),
             restarts: actors.restarts.clone(),
             phase: actors.phase.clone(),
-            ledger,
+            ledger: Arc::new(ledger.clone()),
             clock,
-            ledger_commits,
+            ledger_commits: ledger.commits(),
             channels: actors.channels.clone(),
+            core: actors.core.clone(),
+            scrape: Scrape::new(metrics, ledger),
             bodies: Arc::new(Semaphore::new(BODIES_MAX)),
+            signatures: Signatures::default(),
             doors,
             trusted_proxies: settings.server.trusted_proxies.clone(),
             started: Instant::now(),
@@ -171,6 +207,7 @@ fn routes(config: &mut web::ServiceConfig) {
         )
         .configure(admin::routes)
         .route("/stats", web::get().to(stats::stats))
+        .route("/metrics", web::get().to(metrics::metrics))
         .route("/health", web::get().to(health::health))
         .route("/health/live", web::get().to(health::live))
         .route("/health/ready", web::get().to(health::ready));

@@ -58,6 +58,7 @@ pub(super) async fn deliver(
     let ip = peer::ip(&request, &app.trusted_proxies);
     let signature = signature(&request);
     if app.doors().verified && signature.is_none() {
+        app.signatures.was_bad();
         events::webhook_signature_missing(&ip);
         return HttpResponse::Unauthorized().finish();
     }
@@ -74,8 +75,14 @@ pub(super) async fn deliver(
         ingress.deliver(signature, body, ip).await
     });
     match delivered.await {
-        Ok(Ok(())) => HttpResponse::Ok().finish(),
-        Ok(Err(Refused::Signature)) => HttpResponse::Unauthorized().finish(),
+        Ok(Ok(())) => {
+            app.signatures.was_good();
+            HttpResponse::Ok().finish()
+        }
+        Ok(Err(Refused::Signature)) => {
+            app.signatures.was_bad();
+            HttpResponse::Unauthorized().finish()
+        }
         Ok(Err(Refused::NotAnObject)) => HttpResponse::BadRequest().finish(),
         Ok(Err(Refused::Unavailable)) | Err(_) => unavailable(),
     }

@@ -28,6 +28,7 @@ use tokio::sync::watch;
 pub use circuit::CircuitState;
 
 use crate::events;
+use crate::metrics::Metrics;
 use crate::phase::PhaseWatch;
 use crate::supervise::Restarts;
 use gate::{Gate, Place};
@@ -61,6 +62,7 @@ pub(crate) struct Shared {
     /// Tells Dedup that a gate may want rows called back.
     pub(crate) news: watch::Sender<()>,
     pub(crate) credentials: watch::Receiver<Arc<Credentials>>,
+    pub(crate) metrics: Metrics,
 }
 
 /// What the providers know us by; empty where there is none. Read anew at every attempt, so that a new one takes
@@ -155,6 +157,7 @@ enum Way {
 #[derive(Clone)]
 pub(crate) struct Attempts {
     pub(crate) gate: Gate,
+    pub(crate) metrics: Metrics,
     pub(crate) retry: Retry,
     pub(crate) random: Arc<dyn Random>,
     pub(crate) phase: PhaseWatch,
@@ -211,7 +214,9 @@ impl Attempts {
                 return Ended::Drained { attempts: made };
             }
             made += 1;
-            let trouble = match self.count(made, within(call.until, attempt()).await) {
+            let asked = Instant::now();
+            let result = within(call.until, attempt()).await;
+            let trouble = match self.count(made, asked.elapsed(), result) {
                 Ok(value) => return Ended::Done { value, attempts: made },
                 Err(trouble) => trouble,
             };
@@ -241,8 +246,12 @@ impl Attempts {
         }
     }
 
-    fn count<T>(&self, made: u32, result: Result<T, Trouble>) -> Result<T, Trouble> {
-        let stats = self.gate.stats();
+    fn count<T>(&self, made: u32, took: Duration, result: Result<T, Trouble>) -> Result<T, Trouble> {
+        let (stats, service) = (self.gate.stats(), self.gate.service());
+        match &result {
+            Ok(_) => self.metrics.attempt(service, "done", took),
+            Err(trouble) => self.metrics.attempt(service, trouble.outcome.to_string(), took),
+        }
         stats.add(Count::Attempts);
         if made > 1 {
             stats.add(Count::Retries);

@@ -13,6 +13,7 @@ use tokio::sync::{Semaphore, watch};
 
 use crate::call::gate::Gate;
 use crate::elevenlabs::ElevenLabsHandle;
+use crate::metrics::Metrics;
 use crate::openai::OpenAiHandle;
 use crate::phase::PhaseWatch;
 use crate::supervise::Restarts;
@@ -66,6 +67,7 @@ pub struct Desk {
     pub(crate) restarts: Restarts,
     pub(crate) working: Working,
     pub(crate) started: Started,
+    pub(crate) metrics: Metrics,
     /// A place for each sound in memory.
     pub(crate) sounds: Rc<Semaphore>,
     /// A gate may want rows called back.

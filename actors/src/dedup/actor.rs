@@ -18,6 +18,7 @@ use crate::conversation::Desk;
 use crate::elevenlabs::ElevenLabsHandle;
 use crate::events;
 use crate::load::Ticket;
+use crate::metrics::{Ended, Refused};
 
 /// How soon the next look follows while a suspect runs alone: everyone else waits for it.
 const ALONE_LOOK: Duration = Duration::from_millis(50);
@@ -101,6 +102,7 @@ impl Dedup {
 
     fn skipped(&self, item: &Item) {
         self.stats.hit();
+        self.desk.metrics.duplicate();
         if let Item::Message(message) = item {
             events::duplicate_message_skipped(&message.id, &user_of(message));
         }
@@ -141,17 +143,27 @@ impl Dedup {
     fn tell(&self, item: &Item, verdict: &Verdict) {
         match (item, verdict) {
             (Item::Message(message), Verdict::Accepted { user, .. }) => {
+                self.desk.metrics.accepted();
                 events::message_accepted(&message.id, &user.masked(), message.kind);
             }
             (Item::Message(message), Verdict::Overflow { user, backlog }) => {
+                self.desk.metrics.refused(Refused::Overflow);
                 events::user_queue_overflow(&message.id, &user.masked(), *backlog);
             }
             (Item::Message(message), Verdict::Stale { user }) => {
+                self.desk.metrics.refused(Refused::Stale);
                 events::stale_message_skipped(&message.id, &user.masked());
             }
-            (Item::Noted { id, .. }, Verdict::Noted(reason)) => events::item_ignored(id.as_ref(), *reason),
-            (Item::Status(_), Verdict::Undone(letter)) => events::dead_letter(letter),
+            (Item::Noted { id, .. }, Verdict::Noted(reason)) => {
+                self.desk.metrics.ignored();
+                events::item_ignored(id.as_ref(), *reason);
+            }
+            (Item::Status(_), Verdict::Undone(letter)) => {
+                self.desk.metrics.ended(Ended::Dead);
+                events::dead_letter(letter);
+            }
             (Item::Status(_), Verdict::VoiceFailed { message_id, user, code }) => {
+                self.desk.metrics.fell_back();
                 events::voice_fallback_to_text(message_id, &user.masked(), code);
             }
             (item, Verdict::Duplicate) => self.skipped(item),

@@ -157,6 +157,12 @@ impl DedupHandle {
         let _ = self.addr.try_send(LookAgain);
     }
 
+    /// Webhooks that wait for Dedup, of how many that may.
+    #[must_use]
+    pub fn waiting(&self) -> (usize, usize) {
+        (self.load.count(), MAILBOX)
+    }
+
     /// Numbers for `/stats`.
     #[must_use]
     pub fn stats(&self) -> &DedupStats {

@@ -126,6 +126,7 @@ impl WhatsApp {
         };
         let attempts = Attempts {
             gate: Gate::new(gate, shared.clock.clone(), shared.news.clone(), stats),
+            metrics: shared.metrics.clone(),
             retry: config.call.retry.clone(),
             random: shared.random.clone(),
             phase: shared.phase.clone(),

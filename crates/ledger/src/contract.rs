@@ -512,6 +512,8 @@ pub struct Counts {
     pub ids: u64,
     /// People with open messages.
     pub people: u64,
+    /// When the oldest message was accepted that nobody has begun.
+    pub oldest_waiting: Option<Millis>,
     /// The longest queues.
     pub queues: Vec<Queue>,
     /// Messages that were not answered.

@@ -26,6 +26,7 @@ use parlante_ledger::{
 
 use super::desk::Desk;
 use crate::events;
+use crate::metrics::Ended;
 use crate::whatsapp::Sent;
 
 /// At this many panics the persona apologises and the message is given up; at one more not even that is tried.
@@ -80,6 +81,7 @@ impl Drive {
             desk.started.use_up(drive.row.seq, Duration::ZERO);
             if drive.is_answer() {
                 let waited = drive.now().since(drive.row.accepted_at);
+                desk.metrics.started(waited);
                 events::task_started(&drive.row.message_id, &drive.row.user.masked(), waited);
                 desk.whatsapp.show_typing(&drive.row.number, &drive.row.message_id);
             }
@@ -312,17 +314,24 @@ impl Drive {
             return;
         }
         let (id, user, took) = (&self.row.message_id, self.row.user.masked(), self.elapsed());
-        match &finished.ending {
-            Some(Ending::Done { .. }) if finished.told => {}
+        let ended = match &finished.ending {
+            None => return,
+            Some(Ending::Done { .. }) if finished.told => return,
             Some(Ending::Done { failed: None }) => {
-                events::task_completed(id, &user, took, finished.remaining)
+                events::task_completed(id, &user, took, finished.remaining);
+                Ended::Completed
             }
             Some(Ending::Done { failed: Some(code) }) => {
                 events::task_failed(id, &user, took, finished.remaining, code);
+                Ended::Failed
             }
-            Some(Ending::Dead(code)) => events::message_dead_lettered(id, &user, code, finished.attempts),
-            None => {}
-        }
+            Some(Ending::Dead(code)) => {
+                events::message_dead_lettered(id, &user, code, finished.attempts);
+                Ended::Dead
+            }
+        };
+        self.desk.metrics.ended(ended);
+        self.desk.metrics.turn_took(took);
     }
 
     fn is_answer(&self) -> bool {

@@ -116,6 +116,7 @@ impl Drive {
     }
 
     pub(super) fn tell_fallback(&self, code: &ErrorCode) {
+        self.desk.metrics.fell_back();
         events::voice_fallback_to_text(&self.row.message_id, &self.row.user.masked(), code);
     }
 

@@ -27,9 +27,10 @@ mod turn;
 mod voice;
 mod writer;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use parlante_domain::policy::Line;
 use parlante_domain::{Faults, Medium, MessageId, Millis, PersonId, Seq, Service, Tag};
@@ -56,6 +57,8 @@ pub struct Sqlite {
     readers: reader::Readers,
     failed: watch::Receiver<bool>,
     commits: watch::Receiver<bool>,
+    observer: writer::Observed,
+    wal: PathBuf,
 }
 
 impl Sqlite {
@@ -77,16 +80,30 @@ impl Sqlite {
         let (failing, failed) = watch::channel(false);
         let (committing, commits) = watch::channel(true);
         let wal = place::wal_of(path);
-        let writer = writer::Writer::start(connection, lock, wal, faults, failing, committing)
+        let observer = writer::Observed::default();
+        let told = observer.clone();
+        let writer = writer::Writer::start(connection, lock, wal.clone(), faults, failing, committing, told)
             .map_err(|error| refuse(format!("cannot start the writer thread: {error}")))?;
         let (serving, backups) = (Arc::default(), Backups::of(path));
-        Ok(Self { own, serving, backups, writer, readers, failed, commits })
+        Ok(Self { own, serving, backups, writer, readers, failed, commits, observer, wal })
     }
 
     /// Whether the last commit went well: false on a full disk, until a commit goes through again.
     #[must_use]
     pub fn commits(&self) -> watch::Receiver<bool> {
         self.commits.clone()
+    }
+
+    /// Tells `observer` of every commit from now on: how long it took, and how many commands it held. The first
+    /// observer stays.
+    pub fn observe(&self, observer: impl Fn(Duration, usize) + Send + Sync + 'static) {
+        let _ = self.observer.set(Box::new(observer));
+    }
+
+    /// Bytes in the write-ahead log now.
+    #[must_use]
+    pub fn wal_bytes(&self) -> u64 {
+        std::fs::metadata(&self.wal).map_or(0, |file| file.len())
     }
 
     /// Turns true when a commit failed in a way after which the file cannot be trusted; the process must end.

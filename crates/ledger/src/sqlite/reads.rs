@@ -204,6 +204,13 @@ pub(super) fn counts(db: &Connection) -> Sql<Counts> {
              WHERE m.state = 'open' AND m.purpose = 2",
         )?,
         queues,
+        // The index is named because the planner would rather walk all of the past.
+        oldest_waiting: cached(
+            db,
+            "SELECT min(accepted_at) FROM message INDEXED BY message_due
+             WHERE state = 'open' AND begun = 0 AND purpose = 2",
+        )?
+        .query_row([], |row| row.get::<_, Option<i64>>(0).map(|at| at.map(Millis)))?,
         dead: one("SELECT count(*) FROM message INDEXED BY message_unanswered
              WHERE state IN ('dead', 'refused') AND state = 'dead' AND purpose = 2")?,
         refused: one("SELECT count(*) FROM message INDEXED BY message_unanswered

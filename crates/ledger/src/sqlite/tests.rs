@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use super::place::{lock, wal_of};
 use super::schema;
 use super::sql::Sql;
-use super::writer::Writer;
+use super::writer::{Observed, Writer};
 use crate::contract::Answer;
 use crate::error::LedgerError;
 
@@ -30,9 +30,16 @@ fn bench(prepare: impl FnOnce(&Connection)) -> Bench {
     prepare(&db);
     let (failing, failed) = watch::channel(false);
     let lock = lock(Path::new(&path)).unwrap();
-    let writer =
-        Writer::start(db, lock, wal_of(&path), Arc::new(NoFaults), failing, watch::Sender::new(true))
-            .unwrap();
+    let writer = Writer::start(
+        db,
+        lock,
+        wal_of(&path),
+        Arc::new(NoFaults),
+        failing,
+        watch::Sender::new(true),
+        Observed::default(),
+    )
+    .unwrap();
     Bench { writer, failed, _place: place }
 }
 

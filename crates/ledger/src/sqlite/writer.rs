@@ -4,12 +4,14 @@
 use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use parlante_domain::Faults;
 use rusqlite::Connection;
 use tokio::sync::{oneshot, watch};
+use tokio::time::Instant;
 
 use super::recover::give_back;
 use super::sql::{Sql, judge, truncate_wal};
@@ -106,9 +108,10 @@ impl Writer {
         faults: Arc<dyn Faults>,
         failing: watch::Sender<bool>,
         commits: watch::Sender<bool>,
+        observer: Observed,
     ) -> std::io::Result<Self> {
         let (queue, inbox) = sync_channel(QUEUE_MAX);
-        let thread = Thread { db, lock, wal, faults, failing, commits };
+        let thread = Thread { db, lock, wal, faults, failing, commits, observer };
         std::thread::Builder::new().name("ledger-writer".into()).spawn(move || thread.run(&inbox))?;
         Ok(Self { queue })
     }
@@ -177,7 +180,11 @@ struct Thread {
     failing: watch::Sender<bool>,
     /// Whether the last commit went well.
     commits: watch::Sender<bool>,
+    observer: Observed,
 }
+
+/// Who is told of each commit, once there is somebody.
+pub(super) type Observed = Arc<OnceLock<Box<dyn Fn(Duration, usize) + Send + Sync>>>;
 
 impl Thread {
     fn run(mut self, inbox: &Receiver<Message>) {
@@ -213,6 +220,7 @@ impl Thread {
         if group.is_empty() {
             return;
         }
+        let began = Instant::now();
         // A panic in one command must not take the thread, which nobody else can replace.
         let committed =
             catch_unwind(AssertUnwindSafe(|| self.transaction(&mut group))).unwrap_or_else(|_| {
@@ -220,6 +228,9 @@ impl Thread {
                 Err(LedgerError::Unavailable { reason: "a command panicked".to_owned() })
             });
         self.commits.send_replace(committed.is_ok());
+        if let Some(observer) = self.observer.get() {
+            observer(began.elapsed(), group.len());
+        }
         if let Err(LedgerError::Failed { reason }) = &committed {
             tracing::error!(event = "ledger_unavailable", error_code = "failed", reason);
             self.failing.send_replace(true);

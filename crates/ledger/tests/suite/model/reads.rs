@@ -162,6 +162,12 @@ impl Model {
             ids: u64::try_from(self.seen.len()).unwrap(),
             people: u64::try_from(queues.len()).unwrap(),
             queues: queues.into_iter().map(|(.., queue)| queue).collect(),
+            oldest_waiting: self
+                .rows
+                .iter()
+                .filter(|row| row.wants_answer() && !row.begun)
+                .map(|row| row.accepted_at)
+                .min(),
             dead: count(
                 self.rows.iter().filter(|row| row.state == State::Dead && row.purpose == Purpose::Answer),
             ),
