@@ -4,6 +4,8 @@
 //! probe. Where it is open, calls wait for room in the order of their rows. Whoever finds it shut leaves: a row that
 //! waits for a provider waits in the ledger, and Dedup calls it back when the gate tells so ([`Gate::calls_back`]).
 
+mod state;
+
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
@@ -16,14 +18,13 @@ use parlante_domain::{Address, Clock, Millis, PhoneNumberId, Seq, Service};
 use parlante_wire::outcome::{Cause, Outcome};
 use tokio::sync::{oneshot, watch};
 
-use super::circuit::{Change, Circuit, CircuitState};
+use super::circuit::{Change, Circuit};
 use super::limits::Rates;
 use super::stats::ChannelStats;
 use crate::events;
 use crate::phase::PhaseWatch;
+use state::{Door, Pause, Probe, State, Waiting};
 
-/// A row that was called to probe and does not come within this time is not waited for any longer.
-const ELECTION_MAX: Duration = Duration::from_secs(10);
 /// Rows are called back only while fewer than this wait here for room: the rest keeps waiting in the ledger.
 const WAITING_MAX: usize = 500;
 
@@ -76,53 +77,6 @@ struct Inner {
     news: watch::Sender<()>,
     stats: ChannelStats,
     state: RefCell<State>,
-}
-
-struct State {
-    circuit: Circuit,
-    pause: Option<Pause>,
-    probe: Probe,
-    /// Calls under way, and places taken for one.
-    running: usize,
-    /// Rows that have a place and have not begun their call; true: to probe.
-    placed: HashMap<Seq, bool>,
-    waiting: BTreeMap<(Seq, u64), Waiting>,
-    tickets: u64,
-    rates: Rates,
-    /// A timer will let the next one in.
-    timed: bool,
-    /// Rows wait in the ledger for this gate.
-    rows_wait: bool,
-    /// Dedup is calling rows back right now.
-    calling: bool,
-}
-
-struct Pause {
-    code: ErrorCode,
-    since: Millis,
-    /// The health call probes, not a call of its own.
-    by_health: bool,
-    probe_at: Instant,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Probe {
-    Nobody,
-    /// This row was called to probe.
-    Elected(Seq, Instant),
-    Running,
-}
-
-enum Door {
-    Open,
-    /// For one call.
-    Ajar,
-    Shut(Shut),
-}
-
-struct Waiting {
-    number: Option<PhoneNumberId>,
-    admitted: oneshot::Sender<Result<(), Shut>>,
 }
 
 /// A place that a conversation has for its next call. The call takes it over ([`Gate::take`]); what is not taken
@@ -488,56 +442,6 @@ impl Drop for Queued {
         if !waits && !self.admitted {
             // Let in at the very moment of leaving.
             drop(self.gate.take(self.ticket.0));
-        }
-    }
-}
-
-impl State {
-    fn shut(&self) -> Option<Shut> {
-        if let Some(Pause { code, since, .. }) = &self.pause {
-            return Some(Shut::Paused { code: code.clone(), since: *since });
-        }
-        (self.circuit.state() != CircuitState::Closed).then_some(Shut::CircuitOpen)
-    }
-
-    fn door(&self, seq: Seq, now: Instant) -> Door {
-        let Some(shut) = self.shut() else { return Door::Open };
-        let is_its_turn = match self.probe {
-            Probe::Elected(row, _) if row == seq => true,
-            Probe::Running => false,
-            // Rows that wait are called back by Dedup, the oldest first.
-            Probe::Elected(..) | Probe::Nobody => !self.rows_wait && !self.is_elected(now),
-        };
-        if is_its_turn && self.probe_is_due(now) { Door::Ajar } else { Door::Shut(shut) }
-    }
-
-    fn probe_is_due(&self, now: Instant) -> bool {
-        let at = match &self.pause {
-            Some(pause) => (!pause.by_health).then_some(pause.probe_at),
-            None => self.circuit.probe_at(),
-        };
-        self.probe != Probe::Running && at.is_some_and(|at| at <= now)
-    }
-
-    fn is_elected(&self, now: Instant) -> bool {
-        matches!(self.probe, Probe::Elected(_, at) if now.duration_since(at) < ELECTION_MAX)
-    }
-
-    fn begin_probe(&mut self) -> Option<Change> {
-        self.probe = Probe::Running;
-        if self.pause.is_some() { None } else { self.circuit.probe() }
-    }
-
-    fn end_probe(&mut self, now: Instant) {
-        self.probe = Probe::Nobody;
-        self.circuit.unproven(now);
-    }
-
-    fn place(&mut self, seq: Seq, number: Option<&PhoneNumberId>, is_probe: bool, now: Instant) {
-        self.running += 1;
-        self.placed.insert(seq, is_probe);
-        if let Some(number) = number {
-            self.rates.count(number, now);
         }
     }
 }

@@ -1,6 +1,8 @@
 //! With a clock that stands still: nothing here touches a socket or another thread.
 
+use super::state::ELECTION_MAX;
 use super::*;
+use crate::call::circuit::CircuitState;
 use crate::phase::Phase;
 
 #[derive(Clone, Copy)]
