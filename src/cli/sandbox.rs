@@ -91,6 +91,9 @@ fn prepare(sandbox: &Sandbox, arguments: &Arguments) -> Result<PathBuf, Failure>
         // A person at the page does not wait half a minute for a message that was cut off, or for a mended fault.
         "WHATSAPP_RECONCILE_MS=4000".to_owned(),
         "HEALTH_PROBE_S=3".to_owned(),
+        "WHATSAPP_CIRCUIT_OPEN_MS=4000".to_owned(),
+        "OPENAI_CIRCUIT_OPEN_MS=4000".to_owned(),
+        "ELEVENLABS_CIRCUIT_OPEN_MS=4000".to_owned(),
     ];
     if !arguments.real.contains(&Real::Openai) {
         lines.push(format!("OPENAI_API_KEY={}", openai.api_key));

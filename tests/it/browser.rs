@@ -2,6 +2,9 @@
 //!
 //! Photographs of the page go to `target/screenshots/`.
 
+mod drawer;
+mod voice;
+
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
@@ -107,14 +110,14 @@ async fn while_the_model_is_down_joe_apologizes_and_afterwards_he_answers() {
     page.resize(1440, 900).await;
     page.click("#drawer-open").await;
     page.click("#drawer-model").await;
-    page.until("!document.querySelector('#model-status').hidden").await;
+    page.until("document.querySelector('#faults').textContent === 'Model down'").await;
     page.click("#composer").await;
     page.type_keys(&format!("Tell me a story{ENTER}")).await;
     assert_eq!(page.answers(2).await[1], persona_text("apology"));
     let asked = format!("{LAST}.querySelector('.trail').textContent.split('asked the model').length - 1");
     assert_eq!(page.value(&asked).await, json!(3));
     page.click("#drawer-model").await;
-    page.until("document.querySelector('#model-status').hidden").await;
+    page.until("document.querySelector('#faults').hidden").await;
     page.click("#composer").await;
     page.type_keys(&format!("And now?{ENTER}")).await;
     assert_ne!(page.answers(3).await[2], persona_text("apology"));
@@ -184,9 +187,10 @@ impl Sandbox {
     /// Starts it, and waits until it prints where the page is.
     fn start() -> Self {
         let dir = TempDir::new().expect("a folder");
-        // Three attempts of the model without the pause between them.
-        std::fs::write(dir.path().join("config.toml"), "[openai]\nbackoff_ms = [0, 20, 40]\n")
-            .expect("a file");
+        // Three attempts without the pause between them, and no circuit that stays open when a fault is over.
+        let settings = "[openai]\nbackoff_ms = [0, 20, 40]\n\
+                        [elevenlabs]\nbackoff_ms = [0, 20, 40]\ncircuit_failures = 1000\n";
+        std::fs::write(dir.path().join("config.toml"), settings).expect("a file");
         let mut child = Command::new(env!("CARGO_BIN_EXE_parlante"))
             .args(["--config", "config.toml", "sandbox", "--fast", "--port", &a_port().to_string()])
             .current_dir(dir.path())
@@ -207,6 +211,21 @@ impl Sandbox {
         let page = Browser::open(&self.page).await;
         page.until("document.querySelector('#server-status').dataset.status === 'up'").await;
         page
+    }
+
+    /// What the page knows.
+    async fn state(&self) -> Value {
+        let asked =
+            awc::Client::default().get(format!("{}/api/state", self.page.trim_end_matches('/'))).send();
+        asked.await.expect("an answer").json().limit(1 << 20).await.expect("JSON")
+    }
+
+    /// A sound of the page.
+    async fn sound(&self, media: &Value) -> Vec<u8> {
+        let media = media.as_str().expect("an id");
+        let place = format!("{}/api/sounds/{media}", self.page.trim_end_matches('/'));
+        let mut answer = awc::Client::default().get(place).send().await.expect("an answer");
+        answer.body().limit(1 << 20).await.expect("a body").to_vec()
     }
 
     /// Orders a fault of the model, by the stand-in's own interface.

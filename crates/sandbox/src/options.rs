@@ -51,6 +51,8 @@ pub struct MetaOptions {
     pub escaped_slashes: bool,
     /// Each accepted send is followed by its `sent`, `delivered` and `read` status.
     pub statuses: bool,
+    /// Voice notes are played once they are read: a `played` status follows.
+    pub plays: bool,
     /// The wait before each of these statuses; none if the sandbox is `fast`.
     pub status_delay: Duration,
     /// The webhook of a sound has its URL, as since the end of 2025; else it must be looked up.
@@ -75,6 +77,7 @@ impl Default for MetaOptions {
             escaped_unicode: true,
             escaped_slashes: false,
             statuses: true,
+            plays: true,
             status_delay: Duration::from_millis(700),
             media_urls: true,
             in_flight: 64,

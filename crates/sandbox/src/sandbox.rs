@@ -39,7 +39,7 @@ impl Sandbox {
     ///
     /// # Errors
     /// If a port that was asked for is taken, or the thread cannot be started.
-    pub fn start(options: Options) -> io::Result<Self> {
+    pub fn start(mut options: Options) -> io::Result<Self> {
         let meta_listener = bind(options.meta.port)?;
         let media_listener = bind(None)?;
         let openai_listener = bind(options.openai.port)?;
@@ -47,17 +47,22 @@ impl Sandbox {
         let page_listener = options.page.map(|page| bind(page.port)).transpose()?;
         let page_url = page_listener.as_ref().map(url).transpose()?;
 
+        // A human being who looks at the page plays voice notes, or does not.
+        options.meta.plays &= page_url.is_none();
         let board = Board::new();
         let witness = if page_url.is_some() { board.witness() } else { Witness::default() };
         let origins = (url(&meta_listener)?, url(&media_listener)?);
         let (meta, engine) = Meta::new(options.meta, origins, options.fast, witness.clone());
         let openai_url = format!("{}/v1", url(&openai_listener)?);
-        let openai = OpenAi::new(options.openai, &openai_url, options.fast, witness);
-        let elevenlabs = ElevenLabs::new(options.elevenlabs, &url(&elevenlabs_listener)?, options.fast);
+        let openai = OpenAi::new(options.openai, &openai_url, options.fast, witness.clone());
+        let elevenlabs_url = url(&elevenlabs_listener)?;
+        let elevenlabs = ElevenLabs::new(options.elevenlabs, &elevenlabs_url, options.fast, witness);
         // One wish is enough: the server can only be killed once.
         let (killer, kill) = mpsc::channel(1);
-        let page = page_listener
-            .map(|listener| (Page::new(board.clone(), meta.clone(), openai.clone(), killer), listener));
+        let page = page_listener.map(|listener| {
+            let stand_ins = (meta.clone(), openai.clone(), elevenlabs.clone());
+            (Page::new(board.clone(), stand_ins, killer), listener)
+        });
 
         let (stop, stopped) = oneshot::channel();
         let (ready, started) = sync_channel(1);

@@ -26,9 +26,11 @@ const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 /// A screenshot in base64 stays far below.
 const REPLY_BYTES_MAX: usize = 16 << 20;
 
-/// No window, no sandbox (the tests may run as root), and no errands of its own.
+/// No window, no sandbox (the tests may run as root), no errands of its own, and a microphone that beeps and needs no
+/// permission.
 const FLAGS: &str = "--headless=new --no-sandbox --disable-gpu --disable-dev-shm-usage --no-first-run \
-    --no-proxy-server --disable-background-networking --disable-component-update --disable-sync --lang=en-US";
+    --no-proxy-server --disable-background-networking --disable-component-update --disable-sync --lang=en-US \
+    --use-fake-device-for-media-stream --use-fake-ui-for-media-stream";
 
 pub(crate) struct Browser {
     driver: Child,
@@ -71,6 +73,13 @@ impl Browser {
         let active = self.ask("/element/active", None).await;
         let element = active[ELEMENT].as_str().expect("an element");
         self.ask(&format!("/element/{element}/value"), Some(json!({"text": keys}))).await;
+    }
+
+    /// Chooses a file in the one file field that fits, as the file dialog would.
+    pub(crate) async fn choose(&self, css: &str, file: &Path) {
+        let element = self.find(css).await;
+        let path = file.to_str().expect("a path that is text");
+        self.ask(&format!("/element/{element}/value"), Some(json!({"text": path}))).await;
     }
 
     /// The value of a JavaScript expression.

@@ -14,6 +14,8 @@ mod webm;
 
 use std::time::Duration;
 
+use bytes::Bytes;
+
 pub use voices::{mp3, note, of_size, say, silence, stereo};
 pub(crate) use voices::{raw, truncated};
 pub use webm::from_webm;
@@ -55,6 +57,16 @@ pub fn inspect(bytes: &[u8]) -> Result<Sound, String> {
 /// The words in the tags of an Ogg Opus file, whole or not.
 pub fn words(bytes: &[u8]) -> Option<String> {
     ogg::read(bytes).packets.get(1).and_then(|packet| opus::words(packet))
+}
+
+/// The same Ogg Opus file with these words in its tags, in the place of what was there.
+///
+/// # Errors
+/// What is wrong with it, as [`inspect`] says.
+pub(crate) fn with_words(bytes: &[u8], words: &str) -> Result<Bytes, String> {
+    inspect(bytes)?;
+    let stream = ogg::read(bytes);
+    Ok(voices::rewritten(&stream.packets, Some(words), stream.granule))
 }
 
 /// Whether WhatsApp can play it as a voice note: complete, mono, Ogg Opus.

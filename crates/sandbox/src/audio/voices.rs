@@ -141,7 +141,7 @@ fn babble(text: &str, count: usize) -> Bytes {
 }
 
 /// The same recording with other words in its tags.
-fn rewritten(packets: &[Vec<u8>], words: Option<&str>, end: u64) -> Bytes {
+pub(super) fn rewritten(packets: &[Vec<u8>], words: Option<&str>, end: u64) -> Bytes {
     let head = packets.first().map(Vec::as_slice).unwrap_or_default();
     opus::file(head, words, packets.iter().skip(2).map(Vec::as_slice), Some(end)).into()
 }

@@ -22,6 +22,7 @@ use serde_json::Value;
 pub use records::{Shape, Speech, Speeches};
 
 use crate::digest::sha256_hex;
+use crate::happening::{Happening, Query, Witness};
 use crate::http::{self, Body, Ending, Reply};
 use crate::openai::Outcome;
 use crate::options::ElevenLabsOptions;
@@ -55,10 +56,11 @@ pub struct ElevenLabs {
     fast: bool,
     script: Script,
     state: Shared<State>,
+    witness: Witness,
 }
 
 impl ElevenLabs {
-    pub(crate) fn new(options: ElevenLabsOptions, base_url: &str, fast: bool) -> Self {
+    pub(crate) fn new(options: ElevenLabsOptions, base_url: &str, fast: bool, witness: Witness) -> Self {
         let state = State {
             speeches: Speeches::new(),
             used: 0,
@@ -71,6 +73,7 @@ impl ElevenLabs {
             fast,
             script: Script::new(),
             state: Shared::new(state),
+            witness,
         }
     }
 
@@ -266,6 +269,9 @@ impl ElevenLabs {
 struct Running {
     elevenlabs: ElevenLabs,
     number: u64,
+    began_ms: u64,
+    /// What is asked for, for the witness; none if it is not speech.
+    query: Option<Query>,
     outcome: Outcome,
 }
 
@@ -278,17 +284,31 @@ impl Running {
             speeches.peak = speeches.peak.max(speeches.running);
             speeches.log.push(|number| incoming.record(number, at_ms))
         });
-        Self { elevenlabs: elevenlabs.clone(), number, outcome: Outcome::Broken }
+        let query =
+            incoming.voice().and_then(|_| Some(Query::Voice { of: incoming.text_to_speak()?.into() }));
+        if let Some(query) = query.clone() {
+            elevenlabs.witness.tell(Happening::Asked { query });
+        }
+        Self { elevenlabs: elevenlabs.clone(), number, began_ms: at_ms, query, outcome: Outcome::Broken }
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
         let outcome = std::mem::replace(&mut self.outcome, Outcome::Broken);
+        let answer = match &outcome {
+            Outcome::Answered { status: 200, text } => Ok(text.clone()),
+            Outcome::Answered { status, .. } => Err(Some(*status)),
+            _ => Err(None),
+        };
         self.elevenlabs.state.change(|state| {
             state.speeches.running -= 1;
             state.speeches.log.get_mut(self.number).map(|speech| speech.outcome = outcome)
         });
+        if let Some(query) = self.query.take() {
+            let took_ms = clock::now_ms().saturating_sub(self.began_ms);
+            self.elevenlabs.witness.tell(Happening::Answered { query, answer, took_ms });
+        }
     }
 }
 
@@ -323,6 +343,10 @@ impl Incoming {
 
     fn asked(&self, name: &str) -> Option<&str> {
         self.query.iter().find(|(other, _)| other == name).map(|(_, value)| value.as_str())
+    }
+
+    fn text_to_speak(&self) -> Option<&str> {
+        self.json.get("text").and_then(Value::as_str)
     }
 
     fn record(&self, number: u64, at_ms: u64) -> Speech {
@@ -387,7 +411,7 @@ async fn handle(request: HttpRequest, body: Bytes, elevenlabs: web::Data<ElevenL
     let (reply, ending) = elevenlabs.process(running.number, &incoming).await;
     if ending == Ending::Whole {
         let spoken = reply.status == 200 && incoming.voice().is_some();
-        let text = incoming.json.get("text").and_then(Value::as_str).filter(|_| spoken).unwrap_or_default();
+        let text = incoming.text_to_speak().filter(|_| spoken).unwrap_or_default();
         running.outcome = Outcome::Answered { status: reply.status, text: text.into() };
         drop(running);
         return http::respond(&request, reply, ending).await;

@@ -88,7 +88,8 @@ impl Meta {
         let ids: Vec<_> = messages().map(Inbound::wamid).collect();
         for message in messages() {
             let (id, phone) = (message.wamid(), message.person().into());
-            self.witness.tell(Happening::Written { id, phone, text: message.shown() });
+            let (text, sound) = (message.shown(), message.sound_of());
+            self.witness.tell(Happening::Written { id, phone, text, sound });
         }
         let body = self.body(&inbound::webhook(&self.options, &entries));
         self.queue(ids.clone(), None, body, &SignatureMode::Right, true);

@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::media::Media;
 use crate::digest::sha256_base64;
+use crate::happening::Sound;
 use crate::ids::{self, bsuid_of, wamid};
 use crate::options::MetaOptions;
 use crate::{audio, clock};
@@ -310,6 +311,13 @@ impl Inbound {
         if let Some(Value::Object(audio)) = self.item.get_mut("audio") {
             audio.insert(name.into(), value.into());
         }
+    }
+
+    /// Its sound, as the witness is told of it.
+    pub(super) fn sound_of(&self) -> Option<Sound> {
+        let file = self.file.as_ref()?;
+        let is_voice = self.item.get("audio").is_some_and(|audio| audio["voice"] == true);
+        Some(Sound { media: file.id.clone(), is_voice, is_playable: true, bytes: file.bytes.clone() })
     }
 
     /// Its text, or what stands for it on the phone page.

@@ -9,9 +9,11 @@ use serde_json::{Value, json};
 
 use super::errors::GraphError;
 use super::send::{Call, Verdict, product};
+use super::status::Course;
 use crate::audio;
 use crate::clock;
 use crate::digest::sha256_hex;
+use crate::happening::Sound;
 use crate::http::Reply;
 use crate::ids;
 
@@ -297,6 +299,16 @@ impl SentAudio {
     pub fn is_playable(&self) -> bool {
         let must_be_opus = self.is_voice || essence(&self.mime) == "audio/ogg";
         !must_be_opus || audio::is_voice_note(&self.bytes)
+    }
+
+    /// As the witness is told of it.
+    pub(super) fn happening(&self, course: Course) -> Sound {
+        Sound {
+            media: self.media_id.clone(),
+            is_voice: self.is_voice,
+            is_playable: course.code().is_none(),
+            bytes: self.bytes.clone(),
+        }
     }
 
     /// As it shows among texts: `[voice] ` or `[audio] ` and its words.

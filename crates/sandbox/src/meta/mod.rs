@@ -237,9 +237,23 @@ impl Meta {
         status: Option<u16>,
         effective: bool,
     ) {
+        let segment = || call.segments().get(1).copied().unwrap_or_default().to_owned();
         match call.route() {
+            Some(Route::Media) if call.method == "GET" => {
+                self.witness.tell(Happening::LookedUp { media: segment(), status });
+            }
+            Some(Route::Download) => {
+                let media = call.query.split('&').find_map(|pair| pair.strip_prefix("mid="));
+                self.witness.tell(Happening::Fetched { media: media.unwrap_or_default().into(), status });
+            }
+            Some(Route::Upload) => {
+                let file = call.form.as_ref().and_then(|form| form.file.as_ref());
+                let bytes = file.map(|file| file.bytes.clone()).unwrap_or_default();
+                self.witness.tell(Happening::Uploaded { bytes, status });
+            }
             Some(Route::Send) => self.witness.tell(Happening::Sent {
                 phone: call.person(),
+                sound: audio.zip(accepted).map(|(audio, message)| audio.happening(message.course)),
                 text: match (call.body_text(), audio) {
                     (Some(text), _) => text.into(),
                     (None, Some(audio)) => audio.shown(),
@@ -259,7 +273,8 @@ impl Meta {
 
     async fn tell_statuses(self, message: Outgoing) {
         let delay = if self.fast { Duration::ZERO } else { self.options.status_delay };
-        for status in message.course.statuses() {
+        let plays = |status: &&&str| self.options.plays || **status != "played";
+        for status in message.course.statuses().iter().filter(plays) {
             sleep(delay).await;
             self.queue_status(&message, status, message.course.code());
         }

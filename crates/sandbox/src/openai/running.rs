@@ -5,7 +5,8 @@ use serde_json::Value;
 use super::records::{Call, Calls, Outcome};
 use super::{Incoming, OpenAi, chat, transcribe};
 use crate::clock;
-use crate::happening::Happening;
+use crate::digest::sha256_hex;
+use crate::happening::{Happening, Query};
 use crate::script::Fault;
 
 /// A request under way. If it is dropped before it is finished, the client has hung up or the script has cut it.
@@ -13,21 +14,23 @@ pub(super) struct Running {
     openai: OpenAi,
     number: u64,
     began_ms: u64,
-    /// What the person said, for the witness; none on routes other than chat.
-    question: Option<String>,
+    /// What is asked for, for the witness; none on routes that ask for nothing.
+    query: Option<Query>,
     done: bool,
 }
 
 impl Running {
     /// Records the request's arrival.
     pub(super) fn begin(openai: &OpenAi, incoming: &Incoming) -> Self {
-        let question = chat::last_user(&incoming.json);
+        let question = || chat::last_user(&incoming.json).map(|to| Query::Answer { to });
+        let file = incoming.form.as_ref().and_then(|form| form.file.as_ref());
+        let query = file.map(|file| Query::Words { of: sha256_hex(&file.bytes) }).or_else(question);
         let began_ms = clock::now_ms();
         let number = openai.calls.change(|calls| record(calls, incoming, began_ms));
-        if let Some(text) = question.clone() {
-            openai.witness.tell(Happening::Asked { text });
+        if let Some(query) = query.clone() {
+            openai.witness.tell(Happening::Asked { query });
         }
-        Self { openai: openai.clone(), number, began_ms, question, done: false }
+        Self { openai: openai.clone(), number, began_ms, query, done: false }
     }
 
     /// Records the fault that it met.
@@ -44,14 +47,18 @@ impl Running {
         if std::mem::replace(&mut self.done, true) {
             return;
         }
-        let whole = matches!(outcome, Outcome::Answered { status: 200, .. });
+        let answer = match &outcome {
+            Outcome::Answered { status: 200, text } => Ok(text.clone()),
+            Outcome::Answered { status, .. } => Err(Some(*status)),
+            _ => Err(None),
+        };
         self.openai.calls.change(|calls| {
             calls.running -= 1;
             calls.log.get_mut(self.number).map(|call| call.outcome = outcome)
         });
-        if let Some(text) = self.question.take() {
+        if let Some(query) = self.query.take() {
             let took_ms = clock::now_ms().saturating_sub(self.began_ms);
-            self.openai.witness.tell(Happening::Answered { text, whole, took_ms });
+            self.openai.witness.tell(Happening::Answered { query, answer, took_ms });
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The page's files and its API.
+//! The page's API.
 
 use std::convert::Infallible;
 use std::net::TcpListener;
@@ -7,21 +7,24 @@ use std::time::Duration;
 use actix_rt::time::interval;
 use actix_web::dev::Server;
 use actix_web::guard::{GuardContext, fn_guard};
-use actix_web::http::header::{CACHE_CONTROL, HOST, ORIGIN};
-use actix_web::{HttpResponse, web};
+use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE, HOST, ORIGIN};
+use actix_web::{HttpRequest, HttpResponse, web};
+use bytes::Bytes;
 use futures_util::StreamExt;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
 use super::board::{Board, PHONES_MAX};
-use super::events;
+use super::sounds::Recording;
+use super::switches::{Switch, Switches};
+use super::{events, files};
 use crate::clock;
-use crate::http::{content_type, serve};
+use crate::elevenlabs::ElevenLabs;
+use crate::http::{content_type, header_list, serve};
 use crate::meta::{Inbound, Meta};
+use crate::multipart::Form;
 use crate::openai::OpenAi;
-use crate::script::{Fault, Route, RuleId};
-use crate::shared::Shared;
 
 /// Characters of a message, as on a real phone.
 const TEXT_CHARS_MAX: usize = 4096;
@@ -37,15 +40,18 @@ const TYPING_CHECK: Duration = Duration::from_secs(1);
 pub(crate) struct Page {
     board: Board,
     meta: Meta,
-    openai: OpenAi,
+    switches: Switches,
     kill: mpsc::Sender<()>,
-    /// The rule that makes the model fail, while it does.
-    model_down: Shared<Option<RuleId>>,
 }
 
 impl Page {
-    pub(crate) fn new(board: Board, meta: Meta, openai: OpenAi, kill: mpsc::Sender<()>) -> Self {
-        Self { board, meta, openai, kill, model_down: Shared::new(None) }
+    pub(crate) fn new(
+        board: Board,
+        (meta, openai, elevenlabs): (Meta, OpenAi, ElevenLabs),
+        kill: mpsc::Sender<()>,
+    ) -> Self {
+        let switches = Switches::new(meta.clone(), openai, elevenlabs);
+        Self { board, meta, switches, kill }
     }
 
     pub(crate) fn start(self, listener: TcpListener) -> std::io::Result<Server> {
@@ -75,26 +81,17 @@ fn is_own_page(context: &GuardContext<'_>) -> bool {
 }
 
 fn routes(app: &mut web::ServiceConfig) {
-    app.route("/", web::get().to(|| file("text/html; charset=utf-8", include_str!("../../page/index.html"))))
-        .route(
-            "/app.js",
-            web::get().to(|| file("text/javascript; charset=utf-8", include_str!("../../page/app.js"))),
-        )
-        .route(
-            "/style.css",
-            web::get().to(|| file("text/css; charset=utf-8", include_str!("../../page/style.css"))),
-        )
+    app.configure(files::routes)
         .route("/api/state", web::get().to(state))
         .route("/api/events", web::get().to(changes))
         .route("/api/phones", web::post().to(add_phone))
         .route("/api/phones/{phone}/messages", web::post().to(write))
+        .route("/api/phones/{phone}/sounds", web::post().to(send_sound))
+        .route("/api/sounds/{media}", web::get().to(sound))
+        .route("/api/played", web::post().to(played))
         .route("/api/drawer/twice", web::post().to(deliver_twice))
         .route("/api/drawer/kill", web::post().to(kill))
-        .route("/api/drawer/model", web::post().to(model));
-}
-
-async fn file(kind: &'static str, text: &'static str) -> HttpResponse {
-    HttpResponse::Ok().insert_header(content_type(kind)).insert_header((CACHE_CONTROL, "no-cache")).body(text)
+        .route("/api/drawer/switch", web::post().to(switch));
 }
 
 async fn state(page: web::Data<Page>) -> HttpResponse {
@@ -139,6 +136,46 @@ async fn write(page: web::Data<Page>, phone: web::Path<String>, body: web::Json<
     HttpResponse::Ok().json(json!({"id": id}))
 }
 
+/// A voice note or an audio file, as multipart/form-data: see [`Recording::read`].
+async fn send_sound(
+    page: web::Data<Page>,
+    phone: web::Path<String>,
+    request: HttpRequest,
+    body: Bytes,
+) -> HttpResponse {
+    let Some(name) = page.board.name_of(&phone) else { return refused(404, "no such phone") };
+    match Recording::read(Form::read(&header_list(&request), &body)) {
+        Ok(recording) => {
+            let kind = if matches!(recording, Recording::Voice(_)) { "voice" } else { "audio" };
+            let id = page.meta.deliver(recording.message(&phone).name(&name));
+            HttpResponse::Ok().json(json!({"id": id, "kind": kind}))
+        }
+        Err((status, reason)) => refused(status, &reason),
+    }
+}
+
+/// The bytes of a sound that a person or the persona sent.
+async fn sound(page: web::Data<Page>, media: web::Path<String>) -> HttpResponse {
+    let Some(media) = page.meta.media(&media) else { return refused(404, "this sound is not kept any more") };
+    HttpResponse::Ok()
+        .insert_header((CONTENT_TYPE, media.mime))
+        .insert_header((CACHE_CONTROL, "no-store"))
+        .body(media.bytes)
+}
+
+#[derive(Deserialize)]
+struct OfMessage {
+    id: String,
+}
+
+/// The person plays a voice note of the persona: the server is told, the first time.
+async fn played(page: web::Data<Page>, body: web::Json<OfMessage>) -> HttpResponse {
+    if page.board.play(&body.id) && page.meta.status(&body.id, "played", None).is_err() {
+        return refused(404, "this message is not remembered any more");
+    }
+    done()
+}
+
 #[derive(Deserialize)]
 struct OfPhone {
     phone: String,
@@ -158,21 +195,14 @@ async fn kill(page: web::Data<Page>) -> HttpResponse {
 }
 
 #[derive(Deserialize)]
-struct ModelIs {
-    down: bool,
+struct Switching {
+    name: Switch,
+    on: bool,
 }
 
-async fn model(page: web::Data<Page>, body: web::Json<ModelIs>) -> HttpResponse {
-    let script = page.openai.script();
-    page.model_down.change(|rule| match (body.down, *rule) {
-        (true, None) => *rule = Some(script.always(Route::Chat, Fault::status(503))),
-        (false, Some(id)) => {
-            script.remove(id);
-            *rule = None;
-        }
-        _ => {}
-    });
-    page.board.model_is_down(body.down);
+async fn switch(page: web::Data<Page>, body: web::Json<Switching>) -> HttpResponse {
+    page.switches.set(body.name, body.on);
+    page.board.switched(body.name, body.on);
     done()
 }
 

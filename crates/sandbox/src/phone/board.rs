@@ -6,10 +6,12 @@ use bytes::Bytes;
 use tokio::sync::broadcast;
 
 use super::events::{self, EVENTS_MAX};
-use super::state::{Author, Bubble, Phone, State, Status, Step, Ticks};
-use crate::clock;
-use crate::happening::{Happening, Witness};
+use super::state::{Author, Bubble, Phone, Sound, State, Status, Step, Ticks, folded};
+use super::switches::Switch;
+use super::trail;
+use crate::happening::{self, Happening, Query, Witness};
 use crate::shared::Shared;
+use crate::{audio, clock};
 
 /// Bubbles kept per chat; a page that shows more is slow, and older ones leave.
 const BUBBLES_MAX: usize = 500;
@@ -32,7 +34,9 @@ pub(crate) struct Board {
 
 impl Board {
     pub(crate) fn new() -> Self {
-        let board = Self { state: Shared::new(State::default()), events: broadcast::Sender::new(EVENTS_MAX) };
+        let switches = Switch::ALL.into_iter().map(|switch| (switch, false)).collect();
+        let state = State { switches, ..State::default() };
+        let board = Self { state: Shared::new(state), events: broadcast::Sender::new(EVENTS_MAX) };
         for (phone, name) in [("393331110001", "Lucia"), ("15550002222", "Mike"), ("393331110002", "Sofia")] {
             board.add(phone, name);
         }
@@ -49,13 +53,18 @@ impl Board {
         self.state.change(|state| {
             state.server = status;
             self.tell(events::server(status));
+            if status == Status::Down {
+                // Nobody is typing any more.
+                let phones: Vec<_> = state.typing.keys().cloned().collect();
+                phones.iter().for_each(|phone| self.typing(state, phone, false));
+            }
         });
     }
 
-    pub(super) fn model_is_down(&self, down: bool) {
+    pub(super) fn switched(&self, switch: Switch, on: bool) {
         self.state.change(|state| {
-            state.model_down = down;
-            self.tell(events::model(down));
+            state.switches.insert(switch, on);
+            self.tell(events::switch(switch, on));
         });
     }
 
@@ -86,6 +95,21 @@ impl Board {
     pub(super) fn last_written(&self, phone: &str) -> Option<String> {
         let written = |bubble: &&Bubble| bubble.from == Author::Person;
         self.read(|state| state.chats.get(phone)?.iter().rfind(written).map(|bubble| bubble.id.clone()))
+    }
+
+    /// The person plays a voice note of the persona. False if it is none, or was played before.
+    pub(super) fn play(&self, id: &str) -> bool {
+        self.state.change(|state| {
+            let Some(bubble) = state.find(id).filter(|bubble| bubble.from == Author::Persona) else {
+                return false;
+            };
+            let Some(sound) = bubble.sound.as_mut().filter(|sound| sound.is_voice && !sound.is_played) else {
+                return false;
+            };
+            sound.is_played = true;
+            self.tell(events::bubble(bubble));
+            true
+        })
     }
 
     /// Ends the typing indicators that have been shown for long enough.
@@ -119,82 +143,125 @@ impl Board {
     }
 
     fn note(&self, happening: Happening) {
-        self.state.change(|state| match happening {
-            Happening::Written { id, phone, text } => {
-                self.append(
-                    state,
-                    Author::Person,
-                    (id, phone, text),
-                    "written; WhatsApp delivers it to the server",
-                );
+        match happening {
+            Happening::Written { id, phone, text, sound } => {
+                let sound = sound.as_ref().map(Sound::of);
+                let step = "written; WhatsApp delivers it to the server";
+                self.state.change(|state| self.append(state, Author::Person, (id, phone, text), sound, step));
             }
-            Happening::Again { ids } => {
-                self.step(state, &ids, None, "WhatsApp delivers it once more");
-            }
-            Happening::Posted { ids, attempt, answer, took_ms } => {
-                let (ticks, text) = posted(attempt, &answer, took_ms);
-                self.step(state, &ids, ticks, &text);
-            }
-            Happening::Read { id, typing } => self.note_read(state, id, typing),
-            Happening::Sent { phone: Some(phone), text, id, status } => {
-                self.note_sent(state, phone, text, id, status)
+            Happening::Sent { phone: Some(phone), text, sound, id, status } => {
+                self.note_sent(&phone, text, sound.as_ref(), id, status);
             }
             Happening::Sent { phone: None, .. } => {}
+            Happening::Uploaded { bytes, status } => {
+                let words = audio::words(&bytes).unwrap_or_default();
+                self.state.change(|state| {
+                    let ids = spoken_for(state, &words);
+                    self.step(state, &ids, None, &trail::with_file("uploaded the voice to WhatsApp", status));
+                });
+            }
+            Happening::Asked { query } => self.note_asked(&query),
+            Happening::Answered { query, answer, took_ms } => self.note_answered(&query, &answer, took_ms),
+            other => self.state.change(|state| self.note_on_the_way(state, other)),
+        }
+    }
+
+    /// What happens to a message between the person and the server.
+    fn note_on_the_way(&self, state: &mut State, happening: Happening) {
+        match happening {
+            Happening::Again { ids } => self.step(state, &ids, None, "WhatsApp delivers it once more"),
+            Happening::Posted { ids, attempt, answer, took_ms } => {
+                for id in ids {
+                    let known = state.find(&id).is_some_and(|bubble| bubble.ticks > Ticks::Sent);
+                    let (ticks, text) = trail::posted(attempt, &answer, took_ms, known);
+                    self.step(state, &[id], ticks, &text);
+                }
+            }
+            Happening::Read { id, typing } => self.note_read(state, &id, typing),
+            Happening::LookedUp { media, status } => {
+                let ids = with_sound(state, |sound| sound.media == media);
+                self.step(state, &ids, None, &trail::with_file("asked where the sound is", status));
+            }
+            Happening::Fetched { media, status } => {
+                let ids = with_sound(state, |sound| sound.media == media);
+                self.step(state, &ids, None, &trail::with_file("fetched the sound", status));
+            }
             Happening::StatusTold { id, status } => {
                 let ticks = match status.as_str() {
                     "delivered" => Some(Ticks::Delivered),
                     "read" => Some(Ticks::Read),
+                    "played" => Some(Ticks::Played),
                     _ => None,
                 };
                 self.step(state, &[id], ticks, &format!("the server was told: {status}"));
             }
-            Happening::Asked { text } => self.step_by_text(state, &text, "the server asked the model"),
-            Happening::Answered { text, whole: true, took_ms } => {
-                self.step_by_text(state, &text, &format!("the model answered in {took_ms} ms"));
-            }
-            Happening::Answered { text, whole: false, took_ms } => {
-                self.step_by_text(state, &text, &format!("the model gave no whole answer ({took_ms} ms)"));
-            }
+            _ => {}
+        }
+    }
+
+    fn note_read(&self, state: &mut State, id: &str, typing: bool) {
+        let phone = state.find(id).map(|bubble| bubble.phone.clone());
+        self.step(state, &[id.to_owned()], Some(Ticks::Read), "the server marked it as read");
+        let Some(phone) = phone else { return };
+        if typing {
+            self.typing(state, &phone, true);
+        }
+        state.in_hand.insert(phone, id.into());
+        state.last_in_hand = Some(id.into());
+    }
+
+    /// Providers do not know phones: which message they were asked about shows by its words.
+    fn note_asked(&self, query: &Query) {
+        self.state.change(|state| {
+            let ids = asked_about(state, query);
+            self.step(state, &ids, None, &trail::asked(query));
         });
     }
 
-    fn note_read(&self, state: &mut State, id: String, typing: bool) {
-        let phone = state.find(&id).map(|bubble| bubble.phone.clone());
-        self.step(state, &[id], Some(Ticks::Read), "the server marked it as read");
-        if let Some(phone) = phone.filter(|_| typing) {
-            self.typing(state, &phone, true);
-        }
+    fn note_answered(&self, query: &Query, answer: &Result<String, Option<u16>>, took_ms: u64) {
+        self.state.change(|state| {
+            let ids = asked_about(state, query);
+            if let (Ok(said), Some(bubble)) = (answer, ids.first().and_then(|id| state.find(id))) {
+                match (query, &mut bubble.sound) {
+                    (Query::Answer { .. }, _) => bubble.answer = folded(said),
+                    (Query::Words { .. }, Some(sound)) => sound.heard = Some(said.clone()),
+                    _ => {}
+                }
+            }
+            self.step(state, &ids, None, &trail::answered(query, answer, took_ms));
+        });
     }
 
+    /// A send is a step of the message that it answers, and a bubble of its own if the person gets it.
     fn note_sent(
         &self,
-        state: &mut State,
-        phone: String,
+        phone: &str,
         text: String,
+        sound: Option<&happening::Sound>,
         id: Option<String>,
         status: Option<u16>,
     ) {
-        let told =
-            status.map_or("the server was not told".into(), |status| format!("the server was told {status}"));
-        match id {
-            Some(id) => {
-                self.typing(state, &phone, false);
-                self.append(
-                    state,
-                    Author::Persona,
-                    (id, phone, text),
-                    &format!("accepted by WhatsApp; {told}"),
-                );
+        let kind = match sound {
+            None => "a text",
+            Some(sound) if sound.is_voice => "a voice note",
+            Some(_) => "an audio file",
+        };
+        let is_playable = sound.is_none_or(|sound| sound.is_playable);
+        let sound = sound.map(Sound::of);
+        self.state.change(|state| {
+            let words = sound.as_ref().and_then(|sound| sound.words.as_ref()).unwrap_or(&text);
+            let (answered, is_answer) = answered_by(state, phone, words);
+            self.step(state, &answered, None, &trail::sent(kind, is_answer, id.is_some(), status));
+            match id {
+                Some(id) if is_playable => {
+                    self.typing(state, phone, false);
+                    let step = format!("accepted by WhatsApp; {}", trail::told(status));
+                    self.append(state, Author::Persona, (id, phone.into(), text), sound, &step);
+                }
+                Some(_) => self.step(state, &answered, None, "WhatsApp cannot play it: nobody gets it"),
+                None => {}
             }
-            None => {
-                let last = state
-                    .chats
-                    .get(&phone)
-                    .and_then(|chat| chat.iter().rfind(|bubble| bubble.from == Author::Person));
-                let last: Vec<_> = last.map(|bubble| bubble.id.clone()).into_iter().collect();
-                self.step(state, &last, None, &format!("an answer was not accepted by WhatsApp; {told}"));
-            }
-        }
+        });
     }
 
     /// A new bubble; of phones that are not on the page nothing is kept.
@@ -203,12 +270,14 @@ impl Board {
         state: &mut State,
         from: Author,
         (id, phone, text): (String, String, String),
+        sound: Option<Sound>,
         step: &str,
     ) {
         let at = clock::now_ms();
         let Some(chat) = state.chats.get_mut(&phone) else { return };
         let trail = vec![Step { at, text: step.into() }];
-        let bubble = Bubble { id, phone, from, text, at, ticks: Ticks::Sent, trail };
+        let (ticks, answer) = (Ticks::Sent, String::new());
+        let bubble = Bubble { id, phone, from, text, sound, at, ticks, trail, answer };
         self.tell(events::bubble(&bubble));
         chat.push_back(bubble);
         if chat.len() > BUBBLES_MAX {
@@ -228,18 +297,6 @@ impl Board {
         }
     }
 
-    /// The model does not know phones: the newest message of these words is taken for the one it was asked about.
-    fn step_by_text(&self, state: &mut State, words: &str, text: &str) {
-        let written = state
-            .chats
-            .values()
-            .flatten()
-            .filter(|bubble| bubble.from == Author::Person && bubble.text == words);
-        if let Some(id) = written.max_by_key(|bubble| bubble.at).map(|bubble| bubble.id.clone()) {
-            self.step(state, &[id], None, text);
-        }
-    }
-
     fn typing(&self, state: &mut State, phone: &str, on: bool) {
         if on {
             state.typing_since.insert(phone.into(), clock::now_ms());
@@ -252,105 +309,35 @@ impl Board {
     }
 }
 
-fn posted(attempt: usize, answer: &Result<u16, String>, took_ms: u64) -> (Option<Ticks>, String) {
-    let (ticks, told) = match answer {
-        Ok(200) => (Some(Ticks::Delivered), format!("delivered to the server: 200 in {took_ms} ms")),
-        Ok(status) => {
-            (None, format!("the server answered {status} in {took_ms} ms; WhatsApp will try again"))
-        }
-        Err(_) => (None, "the server did not answer; WhatsApp will try again".into()),
-    };
-    let text = if attempt > 1 { format!("{told} (attempt {attempt})") } else { told };
-    (ticks, text)
+fn with_sound(state: &State, fits: impl Fn(&Sound) -> bool) -> Vec<String> {
+    let newest = state.newest_written(None, |bubble| bubble.sound.as_ref().is_some_and(&fits));
+    newest.into_iter().collect()
+}
+
+/// The message that a provider was asked about: the newest one of these words.
+fn asked_about(state: &State, query: &Query) -> Vec<String> {
+    match query {
+        Query::Answer { to } => state.newest_written(None, |bubble| bubble.says(to)).into_iter().collect(),
+        Query::Words { of } => with_sound(state, |sound| sound.sha256 == *of),
+        Query::Voice { of } => spoken_for(state, of),
+    }
+}
+
+/// The message for whose answer this text is spoken; if no answer is known to hold it, the one in hand.
+fn spoken_for(state: &State, text: &str) -> Vec<String> {
+    let answered = state.newest_written(None, |bubble| bubble.is_answered_by(text));
+    answered.or_else(|| state.last_in_hand.clone()).into_iter().collect()
+}
+
+/// The message of this phone on the way to whose answer this text is sent, and whether the text is that answer. What
+/// the server says by itself belongs to the message in hand, for want of that to the newest.
+fn answered_by(state: &State, phone: &str, text: &str) -> (Vec<String>, bool) {
+    let answered = state.newest_written(Some(phone), |bubble| bubble.is_answered_by(text));
+    let is_answer = answered.is_some();
+    let in_hand = || state.in_hand.get(phone).cloned();
+    let newest = || state.newest_written(Some(phone), |_| true);
+    (answered.or_else(in_hand).or_else(newest).into_iter().collect(), is_answer)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const PHONE: &str = "393331110001";
-
-    fn written(board: &Board, id: &str) {
-        let (id, phone, text) = (id.into(), PHONE.into(), "ciao".into());
-        board.note(Happening::Written { id, phone, text });
-    }
-
-    fn posted(board: &Board, answer: Result<u16, String>) {
-        board.note(Happening::Posted { ids: vec!["wamid.A".into()], attempt: 1, answer, took_ms: 3 });
-    }
-
-    fn chat(board: &Board) -> Vec<Bubble> {
-        board.read(|state| state.chats[PHONE].iter().cloned().collect())
-    }
-
-    #[test]
-    fn ticks_follow_the_webhook_and_the_read_receipt_and_never_go_back() {
-        let board = Board::new();
-        written(&board, "wamid.A");
-        posted(&board, Ok(503));
-        assert_eq!(chat(&board)[0].ticks, Ticks::Sent);
-        posted(&board, Ok(200));
-        assert_eq!(chat(&board)[0].ticks, Ticks::Delivered);
-        board.note(Happening::Read { id: "wamid.A".into(), typing: true });
-        posted(&board, Ok(200));
-        assert_eq!(chat(&board)[0].ticks, Ticks::Read);
-        assert_eq!(chat(&board)[0].trail.len(), 5);
-    }
-
-    #[test]
-    fn typing_ends_with_the_answer_or_by_itself() {
-        let board = Board::new();
-        written(&board, "wamid.A");
-        let typing = || board.read(|state| state.typing[PHONE]);
-        board.note(Happening::Read { id: "wamid.A".into(), typing: true });
-        assert!(typing());
-        let (id, status) = (Some("wamid.OUT".into()), Some(200));
-        board.note(Happening::Sent { phone: Some(PHONE.into()), text: "ciao!".into(), id, status });
-        assert!(!typing());
-        board.note(Happening::Read { id: "wamid.A".into(), typing: true });
-        board.expire_typing(clock::now_ms() + TYPING_MS - 1_000);
-        assert!(typing());
-        board.expire_typing(clock::now_ms() + TYPING_MS);
-        assert!(!typing());
-    }
-
-    #[test]
-    fn a_refused_send_shows_at_the_message_it_was_to_answer() {
-        let board = Board::new();
-        written(&board, "wamid.A");
-        board.note(Happening::Sent {
-            phone: Some(PHONE.into()),
-            text: "ciao!".into(),
-            id: None,
-            status: Some(503),
-        });
-        assert_eq!(chat(&board).len(), 1);
-        assert!(chat(&board)[0].trail[1].text.contains("503"));
-    }
-
-    #[test]
-    fn chats_and_trails_and_phones_are_bounded() {
-        let board = Board::new();
-        for number in 0..=BUBBLES_MAX {
-            written(&board, &format!("wamid.{number}"));
-        }
-        assert_eq!(chat(&board).len(), BUBBLES_MAX);
-        assert_eq!(chat(&board)[0].id, "wamid.1");
-        written(&board, "wamid.A");
-        (0..TRAIL_MAX + 5).for_each(|_| posted(&board, Err("refused".into())));
-        assert_eq!(chat(&board)[BUBBLES_MAX - 1].trail.len(), TRAIL_MAX);
-        let added = std::iter::from_fn(|| board.new_phone("Anna")).count();
-        assert_eq!(added, PHONES_MAX - 3);
-    }
-
-    #[test]
-    fn strangers_are_not_shown() {
-        let board = Board::new();
-        board.note(Happening::Written {
-            id: "wamid.X".into(),
-            phone: "4915550001".into(),
-            text: "hallo".into(),
-        });
-        assert!(!serde_json::to_string(&board.read(Clone::clone)).unwrap().contains("hallo"));
-    }
-}
+mod tests;

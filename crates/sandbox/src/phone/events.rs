@@ -12,6 +12,7 @@ use tokio::time::timeout;
 
 use super::board::Board;
 use super::state::{Bubble, Phone, State, Status};
+use super::switches::Switch;
 
 /// Events a page may lag behind before it is told to reload: some seconds of a busy chat.
 pub(super) const EVENTS_MAX: usize = 256;
@@ -38,8 +39,8 @@ pub(super) fn server(status: Status) -> Bytes {
     event("server", &json!({"status": status}))
 }
 
-pub(super) fn model(down: bool) -> Bytes {
-    event("model", &json!({"down": down}))
+pub(super) fn switch(switch: Switch, on: bool) -> Bytes {
+    event("switch", &json!({"name": switch, "on": on}))
 }
 
 fn event(name: &str, data: &impl Serialize) -> Bytes {
@@ -62,7 +63,8 @@ pub(super) fn stream(board: &Board) -> impl Stream<Item = Bytes> + use<> {
 }
 
 fn beginning(state: &State) -> Bytes {
-    let mut events = vec![server(state.server), model(state.model_down)];
+    let mut events = vec![server(state.server)];
+    events.extend(state.switches.iter().map(|(name, on)| switch(*name, *on)));
     events.extend(state.phones.iter().map(phone));
     events.extend(state.typing.iter().map(|(phone, on)| typing(phone, *on)));
     for chat in state.chats.values() {

@@ -1,5 +1,8 @@
 //! The API behind the phone page, over real sockets: what a browser does, and what it is told.
 
+mod switches;
+mod voice;
+
 use crate::support::{Answer, Webhook, get, post, read_and_type, send, text_to};
 use futures_util::StreamExt;
 use parlante_sandbox::{Options, PATIENCE, PageOptions, Sandbox, Status};
@@ -60,8 +63,13 @@ impl Events {
 #[actix_rt::test]
 async fn the_files_are_served_with_their_types() {
     let sandbox = sandbox();
-    for (path, kind) in [("/", "text/html"), ("/app.js", "text/javascript"), ("/style.css", "text/css")] {
-        let file = get(&url(&sandbox, path), "").await;
+    let page = get(&url(&sandbox, "/"), "").await.text;
+    let scripts = ["app", "chat", "dom", "drawer", "marks", "note", "phones", "sound", "state", "write"];
+    let scripts = scripts.map(|name| (format!("/{name}.js"), "text/javascript"));
+    let sheets = ["style", "voice", "drawer"].map(|name| (format!("/{name}.css"), "text/css"));
+    assert!(sheets.iter().all(|(path, _)| page.contains(path.as_str())) && page.contains("/app.js"));
+    for (path, kind) in [("/".to_owned(), "text/html")].into_iter().chain(scripts).chain(sheets) {
+        let file = get(&url(&sandbox, &path), "").await;
         assert_eq!(
             (file.status, file.header("content-type")),
             (200, Some(format!("{kind}; charset=utf-8").as_str()))
@@ -75,7 +83,7 @@ async fn the_files_are_served_with_their_types() {
 async fn the_state_begins_with_three_phones() {
     let sandbox = sandbox();
     let state = state(&sandbox).await;
-    assert_eq!((&state["server"], &state["model_down"]), (&json!("starting"), &json!(false)));
+    assert_eq!((&state["server"], &state["switches"]["model_down"]), (&json!("starting"), &json!(false)));
     assert_eq!(state["phones"][0], json!({"phone": LUCIA, "name": "Lucia"}));
     assert_eq!((&state["chats"][LUCIA], &state["typing"][LUCIA]), (&json!([]), &json!(false)));
     assert_eq!(state["phones"].as_array().unwrap().len(), 3);
@@ -147,43 +155,24 @@ async fn a_new_phone_can_write() {
 }
 
 #[actix_rt::test]
-async fn the_drawer_delivers_twice_kills_and_takes_the_model_down() {
+async fn the_drawer_delivers_twice_and_kills() {
     let mut sandbox = sandbox();
     let (webhook, webhook_url) = Webhook::start();
     sandbox.meta.set_webhook(&webhook_url);
     let twice = url(&sandbox, "/api/drawer/twice");
     assert_eq!(post(&twice, "", &json!({"phone": LUCIA})).await.status, 404);
+    let mut events = Events::open(&sandbox).await;
     write(&sandbox, "ciao").await;
+    events.wait("bubble", |bubble| bubble["ticks"] == "delivered").await;
     assert_eq!(post(&twice, "", &json!({"phone": LUCIA})).await.status, 200);
     let got = webhook.wait(2).await;
     assert_eq!(got[0].body, got[1].body);
+    events.wait("bubble", |bubble| bubble["trail"].to_string().contains("known already")).await;
 
     for _ in 0..2 {
         assert_eq!(post(&url(&sandbox, "/api/drawer/kill"), "", &json!({})).await.status, 200);
     }
     assert_eq!(sandbox.kill.recv().await, Some(()));
-
-    let model = url(&sandbox, "/api/drawer/model");
-    let models_answer = async |sandbox: &Sandbox| {
-        let body = json!({"model": "gpt-5.4-mini", "messages": [{"role": "user", "content": "ciao"}]});
-        post(
-            &format!("{}/chat/completions", sandbox.openai.base_url()),
-            &sandbox.openai.options().api_key,
-            &body,
-        )
-        .await
-        .status
-    };
-    post(&model, "", &json!({"down": true})).await;
-    assert_eq!(
-        (state(&sandbox).await["model_down"].clone(), models_answer(&sandbox).await),
-        (json!(true), 503)
-    );
-    post(&model, "", &json!({"down": false})).await;
-    assert_eq!(
-        (state(&sandbox).await["model_down"].clone(), models_answer(&sandbox).await),
-        (json!(false), 200)
-    );
 }
 
 #[actix_rt::test]
