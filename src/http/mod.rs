@@ -2,6 +2,7 @@
 //!
 //! - [`admin`]: what an operator may ask.
 //! - [`webhook`]: Meta's handshake and deliveries.
+//! - [`arriving`]: how long a body may take, and how many may come from one address.
 //! - [`stats`]: numbers for operators.
 //! - [`health`]: live, ready, and how it goes.
 //! - [`guard`]: who may see the operator's routes.
@@ -10,6 +11,7 @@
 //! - [`span`]: what a request's tracing span tells.
 
 pub(crate) mod admin;
+mod arriving;
 mod guard;
 mod health;
 mod metrics;
@@ -39,6 +41,7 @@ use tokio::sync::{Semaphore, watch};
 use tracing_actix_web::TracingLogger;
 
 use crate::settings::{Network, Secret, Settings};
+use arriving::Arriving;
 use guard::{Guard, Password};
 use metrics::Scrape;
 use span::RequestSpan;
@@ -110,6 +113,7 @@ pub struct App {
     pub(crate) core: Core,
     pub(crate) scrape: Scrape,
     pub(crate) bodies: Arc<Semaphore>,
+    pub(crate) arriving: Arriving,
     pub(crate) signatures: Signatures,
     doors: watch::Receiver<Arc<Doors>>,
     pub(crate) trusted_proxies: Vec<Network>,
@@ -138,6 +142,7 @@ impl App {
             core: actors.core.clone(),
             scrape: Scrape::new(metrics, ledger),
             bodies: Arc::new(Semaphore::new(BODIES_MAX)),
+            arriving: Arriving::default(),
             signatures: Signatures::default(),
             doors,
             trusted_proxies: settings.server.trusted_proxies.clone(),

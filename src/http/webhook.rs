@@ -1,8 +1,8 @@
 //! Meta's handshake and deliveries.
 
 use std::collections::HashMap;
-use std::time::Duration;
 
+use actix_rt::time::Instant;
 use actix_web::http::header::{ContentType, RETRY_AFTER};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
 use bytes::{Bytes, BytesMut};
@@ -10,14 +10,12 @@ use futures_util::StreamExt;
 use parlante_actors::events;
 use parlante_actors::ingress::{IngressHandle, Refused};
 use parlante_wire::signature::Signature;
+use tokio::time::timeout_at;
 
-use super::{App, peer};
+use super::{App, arriving, peer};
 
 /// Meta's own bound on a body.
 const BODY_MAX: usize = 3 * 1024 * 1024;
-/// A body has this long to arrive: long enough for 3 MiB over a poor line, short enough that slow clients cannot
-/// hold all places.
-const BODY_TIME_MAX: Duration = Duration::from_secs(10);
 /// What a refused delivery is told to wait, in seconds.
 const RETRY_AFTER_S: u64 = 2;
 
@@ -64,11 +62,12 @@ pub(super) async fn deliver(
     }
     // Held as long as the body is in memory.
     let Ok(place) = app.bodies.clone().try_acquire_owned() else { return unavailable() };
-    let body = match actix_rt::time::timeout(BODY_TIME_MAX, read(payload)).await {
-        Ok(Ok(body)) => body,
-        Ok(Err(mut refusal)) => return refusal.finish(),
-        Err(_) => return HttpResponse::RequestTimeout().finish(),
+    let Some(arrival) = app.arriving.begin(&ip) else { return unavailable() };
+    let body = match read(payload).await {
+        Ok(body) => body,
+        Err(mut refusal) => return refusal.finish(),
     };
+    drop(arrival);
     // A task of its own: a client that hangs up must not cancel what is half on its way to the ledger.
     let delivered = actix_rt::spawn(async move {
         let _place = place;
@@ -94,8 +93,10 @@ fn signature(request: &HttpRequest) -> Option<Signature> {
 }
 
 async fn read(mut payload: web::Payload) -> Result<Bytes, HttpResponseBuilder> {
-    let mut body = BytesMut::new();
-    while let Some(piece) = payload.next().await {
+    let (mut body, began) = (BytesMut::new(), Instant::now());
+    loop {
+        let next = timeout_at(began + arriving::time_for(body.len()), payload.next());
+        let Some(piece) = next.await.map_err(|_| HttpResponse::RequestTimeout())? else { break };
         let piece = piece.map_err(|_| HttpResponse::BadRequest())?;
         if body.len() + piece.len() > BODY_MAX {
             return Err(HttpResponse::PayloadTooLarge());

@@ -301,19 +301,20 @@ impl Gate {
             state.pause = Some(Pause { code: code.clone(), since, by_health, probe_at });
         }
         drop(state);
+        self.alarm(probe_at);
+        self.changed();
+        // Told last: whoever reads of it finds `/stats` and `/health` changed.
         if is_new {
             events::channel_paused(self.service(), code);
         }
-        self.alarm(probe_at);
-        self.changed();
     }
 
     fn resume(&self) {
         let pause = self.0.state.borrow_mut().pause.take();
+        self.changed();
         if let Some(pause) = pause {
             events::channel_resumed(self.service(), &pause.code);
         }
-        self.changed();
     }
 
     fn worked(&self, is_probe: bool) {
@@ -365,8 +366,8 @@ impl Gate {
 
     fn tell(&self, change: Option<Change>) {
         if let Some(change) = change {
-            events::circuit(self.service(), change);
             self.changed();
+            events::circuit(self.service(), change);
         }
     }
 

@@ -2,13 +2,17 @@
 //!
 //! awc's own timeout ends at the headers, so one deadline of ours spans connect, request and body. A body that is
 //! cut comes back as complete, so its length is compared with what the head promised. Redirects would resend a
-//! POST, so none is followed. Bodies are bounded while they are read.
+//! POST, so none is followed. Bodies are bounded while they are read. An answer that is only announced (1xx) is taken
+//! for the answer, and a connection of HTTP/1.0 for one that stays.
 
+use std::cell::RefCell;
 use std::future::Future;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use awc::error::{ConnectError, SendRequestError};
+use awc::http::Version;
 use awc::http::header::{self, HeaderMap};
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
@@ -52,8 +56,9 @@ impl Broken {
 /// A client for one provider. Lives on one arbiter.
 #[derive(Clone)]
 pub(crate) struct Http {
-    client: awc::Client,
+    client: Rc<RefCell<awc::Client>>,
     timeout: Duration,
+    tls: Arc<rustls::ClientConfig>,
 }
 
 /// A head, with its body still to come.
@@ -63,23 +68,18 @@ pub(crate) struct Response {
     /// Where a redirect leads. None is followed here.
     pub(crate) location: Option<String>,
     length: Option<usize>,
-    received: usize,
+    /// Bytes of the body so far.
+    pub(crate) received: usize,
+    /// The connection is not used again.
+    closes: bool,
     body: awc::ClientResponse,
 }
 
 impl Http {
     /// A client whose attempts end after `timeout`, body included.
     pub(crate) fn new(timeout: Duration, tls: Arc<rustls::ClientConfig>) -> Self {
-        let connect = CONNECT_MAX.min(timeout / 2);
-        let connector = awc::Connector::new()
-            .rustls_0_23(tls)
-            .limit(CONNECTIONS_MAX)
-            .timeout(connect)
-            .handshake_timeout(connect);
-        // Our own deadline spans the whole attempt; awc's would end at the headers.
-        let client =
-            awc::Client::builder().connector(connector).disable_redirects().disable_timeout().finish();
-        Self { client, timeout }
+        let client = Rc::new(RefCell::new(client(timeout, tls.clone())));
+        Self { client, timeout, tls }
     }
 
     /// Runs one attempt, from connect to the last byte of the body, within the deadline.
@@ -98,8 +98,8 @@ impl Http {
         content_type: &str,
         body: Bytes,
     ) -> Result<Response, Broken> {
-        let request = self.client.post(url).insert_header((header::CONTENT_TYPE, content_type));
-        read(auth.sign(request).send_body(body).await)
+        let request = self.client.borrow().post(url).insert_header((header::CONTENT_TYPE, content_type));
+        self.read(auth.sign(request).send_body(body).await)
     }
 
     /// Posts JSON.
@@ -109,8 +109,39 @@ impl Http {
 
     /// Asks, and waits for the head of the answer.
     pub(crate) async fn get(&self, url: &str, auth: &Auth) -> Result<Response, Broken> {
-        read(auth.sign(self.client.get(url)).send().await)
+        let request = auth.sign(self.client.borrow().get(url));
+        self.read(request.send().await)
     }
+
+    fn read(&self, answer: Result<awc::ClientResponse, SendRequestError>) -> Result<Response, Broken> {
+        let body = answer.map_err(|error| broken(&error))?;
+        if body.status().is_informational() {
+            // awc has put the connection back, and the answer proper would come to whoever takes it next. It goes
+            // with its pool.
+            self.client.replace(client(self.timeout, self.tls.clone()));
+            return Err(Broken::Lost);
+        }
+        Ok(Response {
+            status: body.status().as_u16(),
+            hints: hints(body.headers()),
+            location: text(body.headers(), &header::LOCATION).map(str::to_owned),
+            length: text(body.headers(), &header::CONTENT_LENGTH).and_then(|length| length.parse().ok()),
+            received: 0,
+            closes: body.version() < Version::HTTP_11 && !stays(body.headers()),
+            body,
+        })
+    }
+}
+
+fn client(timeout: Duration, tls: Arc<rustls::ClientConfig>) -> awc::Client {
+    let connect = CONNECT_MAX.min(timeout / 2);
+    let connector = awc::Connector::new()
+        .rustls_0_23(tls)
+        .limit(CONNECTIONS_MAX)
+        .timeout(connect)
+        .handshake_timeout(connect);
+    // Our own deadline spans the whole attempt; awc's would end at the headers.
+    awc::Client::builder().connector(connector).disable_redirects().disable_timeout().finish()
 }
 
 /// How a request proves who sends it.
@@ -130,25 +161,13 @@ impl Auth {
     }
 }
 
-fn read(answer: Result<awc::ClientResponse, SendRequestError>) -> Result<Response, Broken> {
-    let body = answer.map_err(|error| broken(&error))?;
-    Ok(Response {
-        status: body.status().as_u16(),
-        hints: hints(body.headers()),
-        location: body
-            .headers()
-            .get(header::LOCATION)
-            .and_then(|value| value.to_str().ok())
-            .map(str::to_owned),
-        length: length(body.headers()),
-        received: 0,
-        body,
-    })
-}
-
 impl Response {
     /// The next piece of the body; `None` after the last.
     pub(crate) async fn piece(&mut self) -> Result<Option<Bytes>, Broken> {
+        // A body that is not read past its last byte does not give its connection back.
+        if self.closes && self.length == Some(self.received) {
+            return Ok(None);
+        }
         match self.body.next().await {
             Some(Ok(piece)) => {
                 self.received += piece.len();
@@ -183,8 +202,13 @@ fn broken(error: &SendRequestError) -> Broken {
     }
 }
 
-fn length(headers: &HeaderMap) -> Option<usize> {
-    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+/// Whether a connection of HTTP/1.0 is kept all the same.
+fn stays(headers: &HeaderMap) -> bool {
+    text(headers, &header::CONNECTION).is_some_and(|value| value.eq_ignore_ascii_case("keep-alive"))
+}
+
+fn text<'a>(headers: &'a HeaderMap, name: &header::HeaderName) -> Option<&'a str> {
+    headers.get(name)?.to_str().ok()
 }
 
 fn hints(headers: &HeaderMap) -> RetryHints {

@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use super::{Asked, OpenAiConfig, Question, Recording};
 use crate::call::client::Provider;
 use crate::call::gate::{Gate, GateConfig, Shut};
-use crate::call::http::{Auth, ERROR_BODY_MAX, Http};
+use crate::call::http::{Auth, Broken, ERROR_BODY_MAX, Http};
 use crate::call::stats::ChannelStats;
 use crate::call::{self, Attempts, Credentials, Ended, Shared, Trouble};
 use crate::flight::Key;
@@ -220,6 +220,9 @@ impl OpenAi {
             let mut stream = openai::Stream::new();
             while !stream.is_done() {
                 let Some(piece) = response.piece().await? else { break };
+                if response.received > STREAM_MAX {
+                    return Err(Broken::TooLarge.into());
+                }
                 stream.push(&piece)?;
             }
             let answer = stream.finish()?;
@@ -258,6 +261,9 @@ impl OpenAi {
     }
 }
 
+/// A stream is read this far: the longest answer that may be set is 100,000 tokens, each in an event of its own with
+/// some 300 bytes.
+const STREAM_MAX: usize = 32 * 1024 * 1024;
 /// A transcript is read this far: an hour of speech is some 60 KB.
 const TRANSCRIPT_MAX: usize = 1024 * 1024;
 

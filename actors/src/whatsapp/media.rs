@@ -35,7 +35,13 @@ impl WhatsApp {
             };
             self.http.attempt(hand).await
         };
-        self.handed(self.attempts.run(place, &call, attempt).await)
+        match self.handed(self.attempts.run(place, &call, attempt).await) {
+            // Where this failure shut the gate, or a probe found it shut still, the row waits for it like any other.
+            Handed::Postponed { code, attempts, unsent: None } => {
+                Handed::Postponed { code, attempts, unsent: self.gate().shut() }
+            }
+            handed => handed,
+        }
     }
 
     pub(super) async fn fetch(&self, fetch: Fetch) -> Handed<Bytes> {
@@ -68,7 +74,12 @@ impl WhatsApp {
         if found.size.is_some_and(|size| size > SOUND_MAX as u64) {
             return Err(Trouble::new(Means::GiveUp, ErrorCode::TOO_LONG));
         }
-        self.download(found.url).await
+        let file = self.download(found.url).await?;
+        // The only proof that it is whole, where the answer does not say how long it is.
+        if found.size.is_some_and(|size| size > file.len() as u64) {
+            return Err(Broken::Truncated.into());
+        }
+        Ok(file)
     }
 
     /// The token goes to allowed hosts only; a redirect is checked like the URL itself.

@@ -56,6 +56,13 @@ impl Process {
         i32::try_from(self.pid).expect("a pid")
     }
 
+    /// The most memory that it has ever held, in bytes.
+    pub(crate) fn peak_memory(&self) -> usize {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid)).expect("it runs");
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("a line");
+        peak.trim().trim_end_matches(" kB").parse::<usize>().expect("a number") * 1024
+    }
+
     pub(crate) fn signal(&self, signal: Signal) {
         let _ = kill_process(Pid::from_raw(self.pid()).expect("a pid"), signal);
     }
