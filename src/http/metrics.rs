@@ -2,12 +2,14 @@
 //! OpenMetrics, never labelled by person.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use parlante_actors::call::CircuitState;
 use parlante_actors::call::stats::{ChannelStats, Count};
 use parlante_actors::events;
 use parlante_actors::metrics::{Metrics, name};
+use parlante_domain::Millis;
 use parlante_ledger::{Counts, Sqlite};
 use prometheus_client::encoding::{EncodeLabelSet, text::encode};
 use prometheus_client::metrics::counter::Counter;
@@ -64,13 +66,16 @@ struct Gauges {
     refused: Gauge,
     ids: Gauge,
     durable: Gauge,
+    secret_suspect: Gauge,
+    oldest: Gauge<f64, std::sync::atomic::AtomicU64>,
+    start_time: Gauge<f64, std::sync::atomic::AtomicU64>,
     wal_bytes: Gauge,
     lag: Gauge<f64, std::sync::atomic::AtomicU64>,
 }
 
 impl Scrape {
-    /// Registers every family, and times the commits of `ledger` from now on.
-    pub(crate) fn new(metrics: &Metrics, ledger: &Sqlite) -> Self {
+    /// Registers every family, and times the commits of `ledger` from now on, which is `now`.
+    pub(crate) fn new(metrics: &Metrics, ledger: &Sqlite, now: Millis) -> Self {
         let mut registry = Registry::with_prefix("parlante");
         metrics.register(&mut registry);
         let commits = Histogram::new(COMMIT_SECONDS);
@@ -84,6 +89,7 @@ impl Scrape {
         });
         let gauges = Gauges::default();
         gauges.register(&mut registry);
+        gauges.start_time.set(Duration::from_millis(now.0.unsigned_abs()).as_secs_f64());
         for actor in ACTORS {
             drop(gauges.restarts.get_or_create(&ByActor { actor }));
         }
@@ -115,6 +121,12 @@ impl Gauges {
         );
         registry.register("remembered_ids", "Message ids that are known", self.ids.clone());
         registry.register("ledger_durable", "1 if the last commit went well", self.durable.clone());
+        let suspect = "1 while bad signatures have come and no good one: the app secret may be another app's";
+        registry.register("app_secret_suspect", suspect, self.secret_suspect.clone());
+        let oldest = "How long the oldest message that nobody has begun has waited";
+        registry.register_with_unit("queue_oldest", oldest, Unit::Seconds, self.oldest.clone());
+        let start = "When the process started, since the Unix epoch";
+        registry.register_with_unit("start_time", start, Unit::Seconds, self.start_time.clone());
         let wal = "The ledger's write-ahead log";
         registry.register_with_unit("ledger_wal", wal, Unit::Bytes, self.wal_bytes.clone());
         let lag = "How long the core thread took to come to a new task, at this scrape";
@@ -169,8 +181,11 @@ fn gather(app: &Arc<App>, counts: Option<Counts>) {
     }
     gauges.conversations.set(i64::try_from(app.dedup.stats().conversations()).unwrap_or(i64::MAX));
     gauges.durable.set(i64::from(app.is_durable()));
+    gauges.secret_suspect.set(i64::from(app.signatures.is_secret_suspect()));
     gauges.wal_bytes.set(gauge((app.scrape.wal)()));
     if let Some(counts) = counts {
+        let waited = counts.oldest_waiting.map(|since| app.clock.now().since(since));
+        gauges.oldest.set(waited.unwrap_or_default().as_secs_f64());
         gauges.people.set(gauge(counts.people));
         gauges.dead.set(gauge(counts.dead));
         gauges.refused.set(gauge(counts.refused));

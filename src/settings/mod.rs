@@ -11,6 +11,7 @@
 
 mod fault;
 mod merged;
+mod reference;
 mod rule;
 mod secret;
 mod sections;
@@ -26,6 +27,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 pub use fault::{Fault, Origin, SettingsError};
+pub use reference::reference;
 pub use secret::Secret;
 pub use sections::{
     Admin, App, Conversation, Dedup, ElevenLabs, Fallback, Health, Ledger, Log, OpenAi, Persona, Server,

@@ -12,7 +12,7 @@ use super::value::{is_loopback, parse_host};
 use super::{AppEnv, Settings};
 
 /// Without these a public installation would answer nobody, answer anybody, or stand open to strangers.
-const REQUIRED_IN_PRODUCTION: [&str; 6] = [
+pub(super) const REQUIRED_IN_PRODUCTION: [&str; 6] = [
     "WHATSAPP_APP_SECRET",
     "WHATSAPP_VERIFY_TOKEN",
     "WHATSAPP_ACCESS_TOKEN",

@@ -12,6 +12,7 @@ mod crash;
 mod crash_table;
 mod dedup;
 mod disk;
+mod docs;
 mod doors;
 mod fates;
 mod house;
