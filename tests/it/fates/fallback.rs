@@ -128,6 +128,21 @@ async fn while_the_first_model_is_paused_the_second_answers_and_a_turn_probes_th
 }
 
 #[actix_rt::test]
+async fn between_probes_of_a_paused_model_the_second_is_asked_at_once_and_the_first_is_left_alone() {
+    for code in ["insufficient_quota", "invalid_api_key"] {
+        let second = second();
+        let world = with(&second);
+        world.sandbox.openai.script().always(Route::Chat, Fault::code(code));
+        let server = world.start().await;
+        for answered in 1..=3 {
+            is_answered(&world, &server, "second").await;
+            assert_eq!(asked(&world, &second), (1, answered), "{code}");
+        }
+        persons_got_only(&world, &[&second.openai], &[]);
+    }
+}
+
+#[actix_rt::test]
 async fn when_both_models_fail_the_first_one_s_fate_holds() {
     let second = second();
     let world = with(&second);
