@@ -217,10 +217,11 @@ impl OpenAi {
                 let body = response.whole(ERROR_BODY_MAX).await.unwrap_or_default();
                 return Err(openai::classify(response.status, &body, response.hints).into());
             }
+            let stream_max = stream_max(self.config.max_answer_tokens);
             let mut stream = openai::Stream::new();
             while !stream.is_done() {
                 let Some(piece) = response.piece().await? else { break };
-                if response.received > STREAM_MAX {
+                if response.received > stream_max {
                     return Err(Broken::TooLarge.into());
                 }
                 stream.push(&piece)?;
@@ -261,11 +262,21 @@ impl OpenAi {
     }
 }
 
-/// A stream is read this far: the longest answer that may be set is 100,000 tokens, each in an event of its own with
-/// some 300 bytes.
+/// A stream is read this far, whatever else is sent with the tokens: the longest answer that may be set is 100,000
+/// tokens, each in an event of its own with some 300 bytes.
 const STREAM_MAX: usize = 32 * 1024 * 1024;
+/// What a stream may have without a single token: an event of the greatest length, twice.
+const STREAM_BASE: usize = 1024 * 1024;
+/// And for each token, ten times what an event usually has.
+const STREAM_PER_TOKEN: usize = 3 * 1024;
 /// A transcript is read this far: an hour of speech is some 60 KB.
 const TRANSCRIPT_MAX: usize = 1024 * 1024;
+
+/// How far the stream of an answer of so many tokens is read.
+fn stream_max(tokens: u32) -> usize {
+    let tokens = usize::try_from(tokens).unwrap_or(usize::MAX);
+    tokens.saturating_mul(STREAM_PER_TOKEN).saturating_add(STREAM_BASE).min(STREAM_MAX)
+}
 
 fn usage(counted: openai::Usage) -> Usage {
     Usage { prompt_tokens: counted.prompt_tokens, completion_tokens: counted.completion_tokens }

@@ -1,11 +1,13 @@
 //! What is no HTTP, other HTTP, more HTTP than was asked for, or HTTP to somewhere else.
 
+use std::io::{Read, Write};
+use std::net::TcpListener;
 use std::sync::{Arc, Mutex};
 
 use parlante_sandbox::Inbound;
 
 use crate::support::innocent::persons_got_no_errors;
-use crate::support::raw::{Act, Ended, RawServer};
+use crate::support::raw::{Act, Ended, Listening, RawServer};
 use crate::support::{World, a_phone, persona_text};
 
 use super::bench::{Bench, Good, Route, Spoil, answer};
@@ -254,12 +256,28 @@ async fn nothing_is_said_to_a_server_that_cannot_do_tls() {
     }
 }
 
+#[actix_rt::test]
+async fn a_send_to_a_server_that_cannot_do_tls_was_surely_not_made() {
+    let heard = Arc::new(Mutex::new(Vec::new()));
+    let plain = speaks(b"HTTP/1.1 400 Bad Request\r\n\r\n", &heard);
+    let world = World::new().set("WHATSAPP_BASE_URL", &format!("https://{}", plain.address()));
+    let server = world.start().await;
+    let id = world.sandbox.meta.deliver(Inbound::text(&a_phone(), "ciao"));
+    let failed = server.log.wait_for("http_failed", &id).await;
+    assert_eq!((&failed["error_code"], &failed["attempt"]), (&"network".into(), &3.into()));
+    let token = world.sandbox.meta.options().access_token.clone().into_bytes();
+    for bytes in &*heard.lock().unwrap() {
+        assert_eq!(bytes.first(), Some(&0x16), "a handshake");
+        assert!(!bytes.windows(token.len()).any(|window| window == token), "the token went out in the clear");
+    }
+    assert_eq!(server.log.count("message_dead_lettered", &id), 0, "it is held");
+}
+
 /// Reads what comes first, says these bytes and closes.
-fn speaks(tongue: &'static [u8], heard: &Arc<Mutex<Vec<Vec<u8>>>>) -> crate::support::raw::Listening {
-    use std::io::{Read, Write};
+fn speaks(tongue: &'static [u8], heard: &Arc<Mutex<Vec<Vec<u8>>>>) -> Listening {
     let heard = heard.clone();
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    crate::support::raw::Listening::on(listener, move |mut socket| {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    Listening::on(listener, move |mut socket| {
         let mut first = vec![0; 4096];
         let count = socket.read(&mut first).unwrap_or_default();
         first.truncate(count);
