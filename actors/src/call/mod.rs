@@ -31,9 +31,9 @@ use crate::events;
 use crate::metrics::Metrics;
 use crate::phase::PhaseWatch;
 use crate::supervise::Restarts;
-use gate::{Gate, Place};
+use gate::{Gate, GateConfig, Place};
 use http::Broken;
-use stats::Count;
+use stats::{ChannelStats, Count};
 
 /// How one provider is called, whichever it is.
 #[derive(Debug, Clone)]
@@ -145,14 +145,6 @@ pub(crate) struct Call<'a> {
     pub(crate) until: Option<Instant>,
 }
 
-/// Which way a call goes.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Way {
-    Gate,
-    Probe,
-    Beside,
-}
-
 /// How often and how long a provider is tried.
 #[derive(Clone)]
 pub(crate) struct Attempts {
@@ -164,6 +156,31 @@ pub(crate) struct Attempts {
 }
 
 impl Attempts {
+    /// Those of a provider, through a gate that lets in `calls_max` calls at once.
+    pub(crate) fn new(
+        config: &CallConfig,
+        calls_max: usize,
+        has_health_call: bool,
+        stats: ChannelStats,
+        shared: &Shared,
+    ) -> Self {
+        let gate = GateConfig {
+            service: stats.service(),
+            calls_max,
+            circuit_failures: config.circuit_failures,
+            circuit_open: config.circuit_open,
+            probe_every: config.probe_every,
+            has_health_call,
+        };
+        Self {
+            gate: Gate::new(gate, shared.clock.clone(), shared.news.clone(), stats),
+            metrics: shared.metrics.clone(),
+            retry: config.retry.clone(),
+            random: shared.random.clone(),
+            phase: shared.phase.clone(),
+        }
+    }
+
     /// The longest that a whole call takes: every attempt to its end, and the longest waits between them.
     pub(crate) fn longest(&self, timeout: Duration) -> Duration {
         (1..=self.retry.max_attempts)
@@ -182,7 +199,7 @@ impl Attempts {
         call: &Call<'_>,
         attempt: impl AsyncFnMut() -> Result<T, Trouble>,
     ) -> Ended<T> {
-        let ended = self.attempts(if place.is_probe { Way::Probe } else { Way::Gate }, call, attempt).await;
+        let ended = self.attempts(true, call, attempt).await;
         place.ended(match &ended {
             Ended::Done { .. } => Ok(()),
             Ended::Failed { trouble, .. } => Err(Some((trouble.outcome, &trouble.code))),
@@ -197,12 +214,12 @@ impl Attempts {
         call: &Call<'_>,
         attempt: impl AsyncFnMut() -> Result<T, Trouble>,
     ) -> Ended<T> {
-        self.attempts(Way::Beside, call, attempt).await
+        self.attempts(false, call, attempt).await
     }
 
     async fn attempts<T>(
         &self,
-        way: Way,
+        heeds_gate: bool,
         call: &Call<'_>,
         mut attempt: impl AsyncFnMut() -> Result<T, Trouble>,
     ) -> Ended<T> {
@@ -226,12 +243,12 @@ impl Attempts {
                 attempt: made,
                 code: &trouble.code,
             };
-            let next = (way != Way::Probe && !trouble.is_final())
+            let next = (!trouble.is_final())
                 .then(|| self.retry.wait_before(made + 1, trouble.retry_after))
                 .flatten()
                 .map(|wait| jittered(wait, &*self.random));
-            // A gate that was shut meanwhile ends the attempts, and so does the turn's end.
-            let Some(next) = next.filter(|_| way == Way::Beside || self.gate.shut().is_none()) else {
+            // A gate that is shut ends the attempts: those of a probe after the first, and so does the turn's end.
+            let Some(next) = next.filter(|_| !heeds_gate || self.gate.shut().is_none()) else {
                 events::http_failed(&failed, started.elapsed());
                 self.gate.stats().add(Count::Failures);
                 return Ended::Failed { trouble, attempts: made };

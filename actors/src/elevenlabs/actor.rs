@@ -4,7 +4,6 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use parlante_domain::Service;
 use parlante_domain::turn::ErrorCode;
 use parlante_ledger::Step;
 use parlante_wire::graph::VOICE_BYTES_MAX;
@@ -14,7 +13,7 @@ use tokio::sync::watch;
 
 use super::{ElevenLabsConfig, Script, Spoken};
 use crate::call::client::Provider;
-use crate::call::gate::{Gate, GateConfig, Shut};
+use crate::call::gate::{Gate, Shut};
 use crate::call::http::{Auth, Broken, ERROR_BODY_MAX, Http};
 use crate::call::stats::ChannelStats;
 use crate::call::{self, Attempts, Credentials, Ended, Shared, Trouble};
@@ -65,21 +64,7 @@ impl Provider for ElevenLabs {
 
 impl ElevenLabs {
     pub(super) fn new(config: ElevenLabsConfig, stats: ChannelStats, shared: &Shared) -> Self {
-        let gate = GateConfig {
-            service: Service::ElevenLabs,
-            calls_max: CALLS_MAX,
-            circuit_failures: config.call.circuit_failures,
-            circuit_open: config.call.circuit_open,
-            probe_every: config.call.probe_every,
-            has_health_call: true,
-        };
-        let attempts = Attempts {
-            gate: Gate::new(gate, shared.clock.clone(), shared.news.clone(), stats),
-            metrics: shared.metrics.clone(),
-            retry: config.call.retry.clone(),
-            random: shared.random.clone(),
-            phase: shared.phase.clone(),
-        };
+        let attempts = Attempts::new(&config.call, CALLS_MAX, true, stats, shared);
         let http = Http::new(config.call.timeout, shared.tls.clone());
         Self { http, attempts, credentials: shared.credentials.clone(), config }
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use parlante_domain::turn::ErrorCode;
-use parlante_domain::{Clock, ModelAnswer, Service};
+use parlante_domain::{Clock, ModelAnswer};
 use parlante_ledger::{Step, Usage};
 use parlante_wire::openai::{self, StreamError};
 use parlante_wire::outcome::Outcome as Means;
@@ -13,7 +13,7 @@ use tokio::sync::watch;
 
 use super::{Asked, OpenAiConfig, Question, Recording};
 use crate::call::client::Provider;
-use crate::call::gate::{Gate, GateConfig, Shut};
+use crate::call::gate::{Gate, Shut};
 use crate::call::http::{Auth, Broken, ERROR_BODY_MAX, Http};
 use crate::call::stats::ChannelStats;
 use crate::call::{self, Attempts, Credentials, Ended, Shared, Trouble};
@@ -96,21 +96,7 @@ const MODELS_MAX: usize = 1024 * 1024;
 
 impl OpenAi {
     pub(super) fn new(config: OpenAiConfig, stats: ChannelStats, shared: &Shared) -> Self {
-        let gate = GateConfig {
-            service: Service::OpenAi,
-            calls_max: CALLS_MAX,
-            circuit_failures: config.call.circuit_failures,
-            circuit_open: config.call.circuit_open,
-            probe_every: config.call.probe_every,
-            has_health_call: true,
-        };
-        let attempts = Attempts {
-            gate: Gate::new(gate, shared.clock.clone(), shared.news.clone(), stats),
-            metrics: shared.metrics.clone(),
-            retry: config.call.retry.clone(),
-            random: shared.random.clone(),
-            phase: shared.phase.clone(),
-        };
+        let attempts = Attempts::new(&config.call, CALLS_MAX, true, stats, shared);
         Self {
             http: Http::new(config.call.timeout, shared.tls.clone()),
             attempts,

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use actix::{Context, Handler, Message};
 use bytes::Bytes;
 use parlante_domain::turn::ErrorCode;
-use parlante_domain::{MediaId, MessageId, PhoneNumberId, Service};
+use parlante_domain::{MediaId, MessageId, PhoneNumberId};
 use parlante_ledger::{Ledger, Step, StepOutcome, Told};
 use parlante_wire::graph;
 use parlante_wire::outcome::Outcome as Means;
@@ -15,7 +15,7 @@ use tokio::sync::watch;
 
 use super::{Fetch, Handed, Outgoing, Sent, Upload, WhatsAppConfig};
 use crate::call::client::{Client, Provider};
-use crate::call::gate::{Gate, GateConfig, Shut};
+use crate::call::gate::{Gate, Shut};
 use crate::call::http::{Auth, Broken, ERROR_BODY_MAX, Http};
 use crate::call::stats::ChannelStats;
 use crate::call::{self, Attempts, Credentials, Ended, Shared, Trouble};
@@ -116,21 +116,7 @@ impl Provider for WhatsApp {
 
 impl WhatsApp {
     pub(super) fn new(config: WhatsAppConfig, stats: ChannelStats, shared: &Shared) -> Self {
-        let gate = GateConfig {
-            service: Service::WhatsApp,
-            calls_max: CALLS_MAX,
-            circuit_failures: config.call.circuit_failures,
-            circuit_open: config.call.circuit_open,
-            probe_every: config.call.probe_every,
-            has_health_call: config.number.is_some(),
-        };
-        let attempts = Attempts {
-            gate: Gate::new(gate, shared.clock.clone(), shared.news.clone(), stats),
-            metrics: shared.metrics.clone(),
-            retry: config.call.retry.clone(),
-            random: shared.random.clone(),
-            phase: shared.phase.clone(),
-        };
+        let attempts = Attempts::new(&config.call, CALLS_MAX, config.number.is_some(), stats, shared);
         Self {
             http: Http::new(config.call.timeout, shared.tls.clone()),
             attempts,
