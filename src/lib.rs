@@ -5,6 +5,7 @@
 //!
 //! - [`cli`]: the commands.
 //! - [`settings`]: what the operator has set, checked before anything starts.
+//! - `doctor`: whether the path to each provider and back works.
 //! - `operator`: what an operator may ask of the ledger.
 //! - [`persona`]: the persona's file.
 //! - [`retention`]: takes out what was kept for its time.
@@ -16,6 +17,7 @@
 //! - [`real`]: the real clock, randomness and faults.
 
 pub mod cli;
+mod doctor;
 pub mod http;
 pub mod lifecycle;
 mod live;

@@ -61,9 +61,10 @@ pub fn faults() -> Arc<dyn Faults> {
 #[cfg(feature = "failpoints")]
 mod failing {
     use parlante_domain::{Fault, Faults};
+    use rustix::process::{Signal, getpid, kill_process};
 
     /// The points named in `FAILPOINTS`, in the form of the crate `fail`: `return`, `return(skip)`, `panic`,
-    /// `sleep(ms)`.
+    /// `sleep(ms)`; and `return(die)`, which ends the process on the spot.
     pub(super) struct Failpoints;
 
     impl Failpoints {
@@ -78,6 +79,10 @@ mod failing {
         fn at(&self, point: &'static str) -> Option<Fault> {
             fail::fail_point!(point, |wish| match wish.as_deref() {
                 Some("skip") => Some(Fault::Skip),
+                Some("die") => {
+                    let _ = kill_process(getpid(), Signal::KILL);
+                    Some(Fault::Fail)
+                }
                 _ => Some(Fault::Fail),
             });
             None

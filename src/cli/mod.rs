@@ -4,6 +4,7 @@
 mod backup;
 mod check;
 mod dead;
+mod doctor;
 mod forget;
 mod healthcheck;
 mod operator;
@@ -19,6 +20,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+
+pub(crate) use operator::reachable;
 
 use crate::settings::{Settings, Source};
 
@@ -45,6 +48,12 @@ enum Command {
         /// Prints each setting with where it came from, secrets masked
         #[arg(long)]
         show: bool,
+    },
+    /// Proves the path to each provider and back, and says what to do where it is broken
+    Doctor {
+        /// An array of JSON objects
+        #[arg(long)]
+        json: bool,
     },
     /// Shows why a message was answered, or why not
     Trace {
@@ -113,6 +122,7 @@ fn run_with(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Command::Serve => serve::run(cli.config),
         Command::Sandbox(arguments) => sandbox::run(cli.config, &arguments),
         Command::Check { show } => check::run(cli.config, show),
+        Command::Doctor { json } => doctor::run(cli.config, json),
         Command::Trace { message_id, json } => trace::run(cli.config, message_id, json),
         Command::Dead(verb) => dead::run(cli.config, verb),
         Command::Forget { person } => forget::run(cli.config, person),

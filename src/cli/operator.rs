@@ -139,7 +139,7 @@ fn open_file(path: &Path) -> Result<Sqlite, String> {
 }
 
 /// Where a server that listens on `host` is found from its own machine.
-pub(super) fn reachable(host: IpAddr, port: u16) -> SocketAddr {
+pub(crate) fn reachable(host: IpAddr, port: u16) -> SocketAddr {
     let host = match host {
         IpAddr::V4(host) if host.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
         IpAddr::V6(host) if host.is_unspecified() => Ipv6Addr::LOCALHOST.into(),

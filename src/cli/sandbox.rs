@@ -80,6 +80,7 @@ fn prepare(sandbox: &Sandbox, arguments: &Arguments) -> Result<PathBuf, Failure>
     let mut lines = vec![
         "# Written anew by every `parlante sandbox`.".to_owned(),
         format!("PORT={}", arguments.port),
+        format!("SERVER_PUBLIC_URL=http://127.0.0.1:{}", arguments.port),
         "LEDGER_PATH=parlante.db".to_owned(),
         format!("ADMIN_TOKEN={}", SystemRandomness::default().token()),
         format!("WHATSAPP_APP_SECRET={}", meta.app_secret),

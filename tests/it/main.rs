@@ -13,6 +13,7 @@ mod crash_table;
 mod dedup;
 mod disk;
 mod docs;
+mod doctor;
 mod doors;
 mod fates;
 mod house;

@@ -216,7 +216,8 @@ fn hints(headers: &HeaderMap) -> RetryHints {
 }
 
 /// TLS for all providers: ring, HTTP/1.1 only (timeouts stay per connection), Mozilla's roots and the system's own.
-pub(crate) fn tls() -> Arc<rustls::ClientConfig> {
+#[must_use]
+pub fn tls() -> Arc<rustls::ClientConfig> {
     let mut roots = rustls::RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     let provider = Arc::new(rustls::crypto::ring::default_provider());

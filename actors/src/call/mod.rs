@@ -26,6 +26,7 @@ use parlante_wire::outcome::{Outcome, Refusal};
 use tokio::sync::watch;
 
 pub use circuit::CircuitState;
+pub use http::tls;
 
 use crate::events;
 use crate::metrics::Metrics;

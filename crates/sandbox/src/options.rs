@@ -35,6 +35,8 @@ pub struct MetaOptions {
     pub verify_token: String,
     /// The bearer token that sends must carry.
     pub access_token: String,
+    /// Digits; the app that the token was made for.
+    pub app_id: String,
     /// Digits; the id in the path of sends and in the metadata of webhooks.
     pub phone_number_id: String,
     /// Digits without `+`.
@@ -67,6 +69,7 @@ impl Default for MetaOptions {
             app_secret: "sandbox-app-secret".into(),
             verify_token: "sandbox-verify-token".into(),
             access_token: "sandbox-access-token".into(),
+            app_id: "600500400300201".into(),
             phone_number_id: "700800900100201".into(),
             display_phone_number: "15550001111".into(),
             business_account_id: "900100200300401".into(),

@@ -6,7 +6,8 @@ const MONTHS: [&str; 12] =
 /// Seconds since 1970. `None` for anything else than that form, and for dates before 1970.
 ///
 /// The name of the day is not looked at, and a 31st of June counts as the 1st of July.
-pub(crate) fn unix_seconds(date: &str) -> Option<u64> {
+#[must_use]
+pub fn unix_seconds(date: &str) -> Option<u64> {
     let mut words = date.split_once(", ")?.1.split(' ');
     let day = number(words.next()?, 1..=31)?;
     let month = words.next()?;

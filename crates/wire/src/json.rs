@@ -77,10 +77,21 @@ impl<'a> Fields<'a> {
         self.list(name).unwrap_or_default().into_iter().filter_map(|raw| Self::parse(raw.get()))
     }
 
+    /// The strings and numbers of an array within this object; what else is in it is left out.
+    pub(crate) fn texts(&self, name: &str) -> Option<Vec<String>> {
+        Some(self.list(name)?.into_iter().filter_map(text).collect())
+    }
+
     /// Every field with a short text for its value: strings and numbers as they are, the rest as JSON.
     pub(crate) fn pairs(&self) -> impl Iterator<Item = (&str, String)> {
         self.0.iter().map(|(name, raw)| (name.as_str(), text(raw).unwrap_or_else(|| raw.get().to_owned())))
     }
+}
+
+/// The elements of an array that are objects. `None` if `json` is not exactly one array.
+pub(crate) fn objects(json: &[u8]) -> Option<impl Iterator<Item = Fields<'_>>> {
+    let elements: Vec<&RawValue> = serde_json::from_slice(json).ok()?;
+    Some(elements.into_iter().filter_map(|raw| Fields::parse(raw.get())))
 }
 
 fn text(raw: &RawValue) -> Option<String> {

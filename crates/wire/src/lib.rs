@@ -8,11 +8,13 @@
 //! - [`ogg`]: is this file a voice note, whole and mono, and is there anything in it?
 //! - [`Sound`]: what kind of sound is this file?
 //! - [`sse`]: server-sent events, from pieces of any size.
+//! - [`date`]: the date of an HTTP header.
 //! - [`outcome`]: the few words in which every refusal of a provider ends.
 //!
 //! Nothing here does I/O, reads a clock or waits. Bodies are bounded by whoever reads them from a socket;
 //! what is kept of them is bounded here. No `Debug` output of this crate shows a text, a name or a secret.
 
+pub mod date;
 pub mod elevenlabs;
 pub mod graph;
 pub mod ogg;
@@ -22,9 +24,9 @@ pub mod signature;
 pub mod sse;
 pub mod webhook;
 
-mod date;
 mod json;
 mod multipart;
+mod path;
 mod sound;
 
 pub use multipart::Multipart;

@@ -39,12 +39,7 @@ pub(super) fn subscription(used: u64, limit: u64) -> Value {
 
 /// All voices; in pages of one page for the second version of the path.
 pub(super) fn voices(options: &ElevenLabsOptions, paged: bool) -> Value {
-    let voice = |id: &String| {
-        json!({"voice_id": id, "name": "Joe", "category": "premade", "labels": {"language": "it"},
-            "settings": {"stability": 0.5, "similarity_boost": 0.75, "style": 0.0, "use_speaker_boost": true, "speed": 1.0},
-            "description": "Joe", "preview_url": null, "available_for_tiers": [], "high_quality_base_model_ids": []})
-    };
-    let voices: Vec<_> = options.voices.iter().map(voice).collect();
+    let voices: Vec<_> = options.voices.iter().map(described).collect();
     let count = voices.len();
     let mut list = json!({"voices": voices});
     if paged {
@@ -53,6 +48,17 @@ pub(super) fn voices(options: &ElevenLabsOptions, paged: bool) -> Value {
         list["next_page_token"] = Value::Null;
     }
     list
+}
+
+/// One voice, if there is such a one.
+pub(super) fn voice(options: &ElevenLabsOptions, id: &str) -> Option<Value> {
+    options.voices.iter().find(|known| *known == id).map(described)
+}
+
+fn described(id: &String) -> Value {
+    json!({"voice_id": id, "name": "Joe", "category": "premade", "labels": {"language": "it"},
+        "settings": {"stability": 0.5, "similarity_boost": 0.75, "style": 0.0, "use_speaker_boost": true, "speed": 1.0},
+        "description": "Joe", "preview_url": null, "available_for_tiers": [], "high_quality_base_model_ids": []})
 }
 
 /// All models.

@@ -36,6 +36,9 @@ use speak::Wish;
 const START: Duration = Duration::from_millis(250);
 const PER_CHAR: Duration = Duration::from_millis(4);
 
+/// Before the id of a voice.
+const VOICE: &str = "/v1/voices/";
+
 /// Bytes of one piece of streamed audio.
 const CHUNK_BYTES: usize = 4096;
 
@@ -202,6 +205,10 @@ impl ElevenLabs {
             ("GET", "/v1/voices") => Ok(Reply::json(200, &account::voices(&self.options, false))),
             ("GET", "/v2/voices") => Ok(Reply::json(200, &account::voices(&self.options, true))),
             ("GET", "/v1/models") => Ok(Reply::json(200, &account::models(&self.options))),
+            ("GET", path) if path.starts_with(VOICE) => {
+                let known = account::voice(&self.options, path.trim_start_matches(VOICE));
+                known.map(|voice| Reply::json(200, &voice)).ok_or_else(|| ApiError::of("voice_not_found"))
+            }
             _ => match incoming.voice() {
                 Some((voice, streamed)) => self.speak(number, incoming, (voice, streamed), fault).await,
                 None => Err(ApiError::of("not_found").with_message("Not Found")),
@@ -327,6 +334,8 @@ impl Incoming {
         match (self.method.as_str(), self.path.as_str()) {
             ("GET", "/v1/user/subscription") => Some(Route::Subscription),
             ("GET", "/v1/models") => Some(Route::Models),
+            ("GET", "/v1/voices" | "/v2/voices") => Some(Route::Voices),
+            ("GET", path) if path.starts_with(VOICE) => Some(Route::Voices),
             _ => self.voice().map(|_| Route::Speak),
         }
     }

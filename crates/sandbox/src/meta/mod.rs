@@ -4,6 +4,7 @@
 //! errors; it posts signed webhooks and insists until they are answered 200; it tells what became of each
 //! accepted send. [`Meta`] is the handle by which tests make people write, look at what arrived, and wait.
 
+mod account;
 mod delivery;
 mod errors;
 mod handle;

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use serde_json::{Value, json};
 
+use super::account;
 use super::errors::GraphError;
 use super::media::{self, Change, DOWNLOADS, Origins, SentAudio, Store};
 use super::number;
@@ -113,6 +114,9 @@ impl Call {
                 Some(if self.json.get("status").is_some() { Route::Read } else { Route::Send })
             }
             ("POST", [version, _, "media"]) if is_version(version) => Some(Route::Upload),
+            ("GET", [version, "debug_token"]) if is_version(version) => Some(Route::Token),
+            ("GET", [version, _, "phone_numbers"]) if is_version(version) => Some(Route::PhoneNumbers),
+            ("GET", [version, _, "subscribed_apps"]) if is_version(version) => Some(Route::SubscribedApps),
             ("GET", [version, id]) if is_version(version) && *id == self.number => Some(Route::Number),
             ("GET" | "DELETE", [version, _]) if is_version(version) => Some(Route::Media),
             _ => None,
@@ -177,6 +181,9 @@ pub(super) fn judge(judge: Judge<'_>, call: &Call) -> Verdict {
         Some(Route::Send) => send(store, call),
         Some(Route::Read) => read(call),
         Some(Route::Number) => Ok(Verdict::new(Reply::json(200, &number::record(options, &call.query)?))),
+        Some(Route::Token) => Ok(Verdict::new(Reply::json(200, &account::token(options, &call.query)))),
+        Some(Route::PhoneNumbers) => listed(options, call, account::phone_numbers),
+        Some(Route::SubscribedApps) => listed(options, call, account::subscribed_apps),
         Some(Route::Upload) => media::upload(call),
         Some(Route::Media) => media::lookup(store, origins, call),
         _ => {
@@ -186,6 +193,19 @@ pub(super) fn judge(judge: Judge<'_>, call: &Call) -> Verdict {
     });
     let verdict = judged.unwrap_or_else(|error| Verdict::new(error.reply()));
     Verdict { reply: dressed(verdict.reply, call), ..verdict }
+}
+
+/// A list of our account's; no other account exists.
+fn listed(
+    options: &MetaOptions,
+    call: &Call,
+    list: fn(&MetaOptions) -> Value,
+) -> Result<Verdict, GraphError> {
+    let id = call.segments().get(1).copied().unwrap_or_default();
+    if id != options.business_account_id {
+        return Err(call.unsupported(id));
+    }
+    Ok(Verdict::new(Reply::json(200, &list(options))))
 }
 
 /// The headers that every reply of Graph has.

@@ -82,7 +82,8 @@ impl Switches {
 
     fn begin(&self, switch: Switch) -> Undo {
         use Route::{
-            Chat, Download, Media, Models, Number, Read, Send, Speak, Subscription, Transcribe, Upload,
+            Chat, Download, Media, Models, Number, PhoneNumbers, Read, Send, Speak, SubscribedApps,
+            Subscription, Token, Transcribe, Upload, Voices,
         };
         let rules = |script: &Script, faults: &[(Route, Fault)]| {
             let rules = faults.iter().map(|(route, fault)| script.always(*route, fault.clone()));
@@ -96,7 +97,7 @@ impl Switches {
                 rules(self.openai.script(), &[(Chat, fault()), (Transcribe, fault())])
             }
             Switch::ElevenlabsCut => {
-                let routes = [Speak, Subscription, Models];
+                let routes = [Speak, Subscription, Models, Voices];
                 rules(self.elevenlabs.script(), &routes.map(|route| (route, Fault::close())))
             }
             Switch::ElevenlabsQuota => {
@@ -105,7 +106,8 @@ impl Switches {
                 Undo::Characters(left)
             }
             Switch::WhatsappToken => {
-                let refused = [Send, Read, Number, Upload, Media].map(|route| (route, Fault::code(190)));
+                let graph = [Send, Read, Number, Token, PhoneNumbers, SubscribedApps, Upload, Media];
+                let refused = graph.map(|route| (route, Fault::code(190)));
                 // The host of downloads says 404 whatever is wrong.
                 let download = (Download, Fault::status(404).with_body("Not Found"));
                 rules(self.meta.script(), &[refused.as_slice(), &[download]].concat())

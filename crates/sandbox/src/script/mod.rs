@@ -29,6 +29,12 @@ pub enum Route {
     Read,
     /// Meta: the business number's own record.
     Number,
+    /// Meta: what is known of the token.
+    Token,
+    /// Meta: the numbers of the account.
+    PhoneNumbers,
+    /// Meta: the apps that get the account's webhooks.
+    SubscribedApps,
     /// Meta: a file is uploaded, to be sent later.
     Upload,
     /// Meta: where a file is, or its deletion.
@@ -43,6 +49,8 @@ pub enum Route {
     Models,
     /// ElevenLabs: text turned into speech, whole or streamed.
     Speak,
+    /// ElevenLabs: all voices, or one.
+    Voices,
     /// ElevenLabs: what the account has used and may use.
     Subscription,
 }

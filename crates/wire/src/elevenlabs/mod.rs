@@ -8,7 +8,8 @@ use derive_more::Display;
 use serde_json::json;
 
 use crate::graph::VOICE_BYTES_MAX;
-use crate::json::Fields;
+use crate::json::{Fields, objects};
+use crate::path::segment;
 
 /// The sound that is asked for: Opus at 48 kHz, which comes in an Ogg file as WhatsApp's voice notes want it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Display)]
@@ -68,18 +69,6 @@ pub fn speech(voice_id: &str, model: &str, text: &str, format: Format) -> Speech
     }
 }
 
-/// `text` as one segment of a path, whatever an operator has written.
-fn segment(text: &str) -> String {
-    let escape = |byte: u8| {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'~') {
-            char::from(byte).to_string()
-        } else {
-            format!("%{byte:02X}")
-        }
-    };
-    text.bytes().map(escape).collect()
-}
-
 /// Where the account's state is asked for (`GET`), which costs nothing.
 pub const SUBSCRIPTION_PATH: &str = "/v1/user/subscription";
 
@@ -97,6 +86,27 @@ pub struct Subscription {
 pub fn read_subscription(body: &[u8]) -> Option<Subscription> {
     let body = Fields::from_bytes(body)?;
     Some(Subscription { used: body.count("character_count")?, limit: body.count("character_limit")? })
+}
+
+/// Where one voice is asked for (`GET`), which costs nothing: 200 if the key may use it.
+#[must_use]
+pub fn voice_path(voice_id: &str) -> String {
+    format!("/v1/voices/{}", segment(voice_id))
+}
+
+/// The id of the voice, from the answer to [`voice_path`]. `None`: it is not one.
+#[must_use]
+pub fn read_voice(body: &[u8]) -> Option<String> {
+    Fields::from_bytes(body)?.id("voice_id")
+}
+
+/// Where the models are asked for (`GET`), which costs nothing.
+pub const MODELS_PATH: &str = "/v1/models";
+
+/// The ids of the models, from the answer to [`MODELS_PATH`]. `None`: it is not a list of them.
+#[must_use]
+pub fn read_models(body: &[u8]) -> Option<Vec<String>> {
+    Some(objects(body)?.filter_map(|model| model.id("model_id")).collect())
 }
 
 #[cfg(test)]
@@ -151,6 +161,16 @@ mod tests {
         ] {
             assert_eq!(read_subscription(body), None);
         }
+    }
+
+    #[test]
+    fn a_voice_and_the_models() {
+        assert_eq!(voice_path("../x"), "/v1/voices/%2E%2E%2Fx");
+        assert_eq!(read_voice(br#"{"voice_id":"v1","name":"Joe"}"#).as_deref(), Some("v1"));
+        assert_eq!(read_voice(br#"{"detail":{"status":"voice_not_found"}}"#), None);
+        let models = br#"[{"model_id":"eleven_v3"},{"name":"?"},7,{"model_id":"eleven_flash_v2_5"}]"#;
+        assert_eq!(read_models(models).unwrap(), ["eleven_v3", "eleven_flash_v2_5"]);
+        assert_eq!(read_models(br#"{"detail":"no"}"#), None);
     }
 
     #[test]

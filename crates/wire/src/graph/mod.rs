@@ -1,9 +1,11 @@
 //! What we ask WhatsApp's Graph API, and what its answers mean: messages (`POST /{phone_number_id}/messages`), the
-//! state of our number, and, in parts of their own, media and refusals.
+//! state of our number, and, in parts of their own, our account, media and refusals.
 
+mod account;
 mod media;
 mod refusal;
 
+pub use account::{Expiry, Listed, Token, read_numbers, read_subscribed_apps, read_token, token_query};
 pub use media::{Media, VOICE_BYTES_MAX, may_see_token, read_media, read_uploaded, resolve, upload};
 pub use refusal::{CODES, classify, is_channel_fault, is_media_fault, outcome_of};
 
@@ -67,13 +69,15 @@ pub fn read_sent(body: &[u8]) -> Option<MessageId> {
 }
 
 /// What the health call asks of our number (`GET /{phone_number_id}?…`).
-pub const NUMBER_QUERY: &str = "fields=id,quality_rating,throughput";
+pub const NUMBER_QUERY: &str = "fields=id,display_phone_number,quality_rating,throughput";
 
 /// Our number, as far as Meta tells.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Number {
     /// Its id, which is ours if the token belongs to it.
     pub id: PhoneNumberId,
+    /// The number itself, as people see it.
+    pub display: Option<String>,
     /// `GREEN`, `YELLOW`, `RED` or `UNKNOWN`: how people have taken its messages of late.
     pub quality: Option<String>,
     /// `STANDARD` (80 messages a second), `HIGH` (1,000) or `NOT_APPLICABLE`.
@@ -86,6 +90,7 @@ pub fn read_number(body: &[u8]) -> Option<Number> {
     let body = Fields::from_bytes(body)?;
     Some(Number {
         id: body.id("id")?.into(),
+        display: body.id("display_phone_number"),
         quality: body.code("quality_rating"),
         throughput: body.object("throughput").and_then(|throughput| throughput.code("level")),
     })
@@ -164,14 +169,15 @@ mod tests {
 
     #[test]
     fn the_state_of_our_number() {
-        let body = br#"{"id":"700800900100201","quality_rating":"GREEN","throughput":{"level":"STANDARD"}}"#;
+        let body = br#"{"id":"700800900100201","display_phone_number":"+1 555","quality_rating":"GREEN","throughput":{"level":"STANDARD"}}"#;
         let number = Number {
             id: "700800900100201".into(),
+            display: Some("+1 555".into()),
             quality: Some("GREEN".into()),
             throughput: Some("STANDARD".into()),
         };
         assert_eq!(read_number(body), Some(number));
-        let bare = Number { id: "7".into(), quality: None, throughput: None };
+        let bare = Number { id: "7".into(), display: None, quality: None, throughput: None };
         assert_eq!(read_number(br#"{"id":"7","throughput":"x"}"#), Some(bare));
         for body in [&b""[..], b"{}", br#"{"success":true}"#, b"<html>"] {
             assert_eq!(read_number(body), None);
