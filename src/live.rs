@@ -19,6 +19,9 @@ pub(crate) enum ReloadError {
     Settings(SettingsError),
     /// The persona's file cannot be used.
     Persona(PersonaError),
+    /// Webhooks were verified until now, and would not be any more.
+    #[display("WHATSAPP_APP_SECRET is not set any more; without it webhooks would be believed unsigned")]
+    Unverified,
 }
 
 impl ReloadError {
@@ -27,6 +30,7 @@ impl ReloadError {
         match self {
             Self::Settings(_) => "settings",
             Self::Persona(_) => "persona",
+            Self::Unverified => "app_secret",
         }
     }
 }

@@ -233,6 +233,9 @@ fn reload(
 ) {
     let read = || -> Result<(Settings, Live), ReloadError> {
         let settings = Settings::load(source)?;
+        if secrets.borrow().is_some() && live::app_secrets(&settings).is_none() {
+            return Err(ReloadError::Unverified);
+        }
         let live = live::live(&settings)?;
         Ok((settings, live))
     };

@@ -121,15 +121,15 @@ fn dedup(app: &App) -> Check {
 }
 
 async fn queue(app: &App) -> Check {
-    let Ok(counts) = app.ledger.counts().await else {
+    let Some(oldest) = app.oldest_waiting().await else {
         return Check::new(Status::Unknown, None, Some("the ledger did not answer".to_owned()));
     };
-    let waited = counts.oldest_waiting.map_or(Duration::ZERO, |since| app.clock.now().since(since));
+    let waited = oldest.map_or(Duration::ZERO, |since| app.clock.now().since(since));
     if waited < WAIT_MAX {
         return Check::new(Status::Ok, None, None);
     }
     let reason = format!("the oldest message has waited for {} s", waited.as_secs());
-    Check::new(Status::Degraded, counts.oldest_waiting, Some(reason))
+    Check::new(Status::Degraded, oldest, Some(reason))
 }
 
 fn webhook(app: &App) -> Check {

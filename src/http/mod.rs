@@ -35,9 +35,9 @@ use parlante_actors::metrics::Metrics;
 use parlante_actors::phase::PhaseWatch;
 use parlante_actors::supervise::Restarts;
 use parlante_actors::system::{Actors, Core};
-use parlante_domain::Clock;
+use parlante_domain::{Clock, Millis};
 use parlante_ledger::{Ledger, Sqlite};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Mutex, Semaphore, watch};
 use tracing_actix_web::TracingLogger;
 
 use crate::settings::{Network, Secret, Settings};
@@ -98,6 +98,8 @@ impl Signatures {
     }
 }
 
+/// See [`App::oldest_waiting`].
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// See [`Signatures::is_secret_suspect`]: more than a scanner that happens by sends, fewer than Meta does in a minute.
 const SUSPECT: u64 = 20;
 
@@ -115,6 +117,7 @@ pub struct App {
     pub(crate) bodies: Arc<Semaphore>,
     pub(crate) arriving: Arriving,
     pub(crate) signatures: Signatures,
+    oldest: Mutex<Option<(Instant, Option<Millis>)>>,
     doors: watch::Receiver<Arc<Doors>>,
     pub(crate) trusted_proxies: Vec<Network>,
     pub(crate) started: Instant,
@@ -144,6 +147,7 @@ impl App {
             bodies: Arc::new(Semaphore::new(BODIES_MAX)),
             arriving: Arriving::default(),
             signatures: Signatures::default(),
+            oldest: Mutex::default(),
             doors,
             trusted_proxies: settings.server.trusted_proxies.clone(),
             started: Instant::now(),
@@ -152,6 +156,16 @@ impl App {
 
     pub(crate) fn doors(&self) -> Arc<Doors> {
         self.doors.borrow().clone()
+    }
+
+    /// When the oldest message was accepted that nobody has begun; `None` if the ledger did not answer. Looked up once a
+    /// second at most: anybody may ask `/health`, and the ledger's readers have better to do.
+    pub(crate) async fn oldest_waiting(&self) -> Option<Option<Millis>> {
+        let mut known = self.oldest.lock().await;
+        if known.is_none_or(|(at, _)| at.elapsed() >= LOOK_EVERY) {
+            *known = Some((Instant::now(), self.ledger.counts().await.ok()?.oldest_waiting));
+        }
+        known.map(|(_, oldest)| oldest)
     }
 
     /// Webhooks are taken. A ledger that does not commit is found out by trying, so they are taken then too, and

@@ -1,20 +1,26 @@
 //! The crash table: the real binary is killed before its k-th system call, for every k of a scenario with a burst, a
-//! duplicate and retries; then it is started again and has to bring everything to its end. In the second half of the
-//! table it has been killed before, in the middle of its work, and is killed again while it recovers.
+//! duplicate, a voice note that is answered by voice, and retries; then it is started again and has to bring everything
+//! to its end. In the second half of the table it has been killed before, in the middle of its work, and is killed again
+//! while it recovers.
 //!
-//! Nothing is lost, doubled or out of order: judged by the stand-ins' records. The model may be asked once more per
-//! kill, since nobody can ask it what it has answered: that is counted. `doubled 0` needs Meta's statuses, also those
-//! that it has to deliver again, within `WHATSAPP_RECONCILE_MS` of the start.
+//! Nothing is lost, doubled or out of order: judged by the stand-ins' records. A provider may be asked once more per
+//! kill, since nobody can ask it what it has answered: that is counted, for each step that is paid for. `doubled 0` needs
+//! Meta's statuses, also those that it has to deliver again, within `WHATSAPP_RECONCILE_MS` of the start.
+//!
+//! - [`failpoints`]: the same on both sides of each step, in a build that has failpoints.
 //!
 //! `CRASH_POINTS=all cargo test --test it crash_table -- --nocapture` kills at every k and prints the table.
+
+#[cfg(feature = "failpoints")]
+mod failpoints;
 
 use std::collections::BTreeMap;
 use std::os::unix::process::ExitStatusExt;
 
 use futures_util::StreamExt;
-use parlante_sandbox::{Fault, Inbound, PATIENCE, Records, Route};
+use parlante_sandbox::{Fault, Inbound, PATIENCE, Records, Route, audio};
 
-use crate::support::oracle::{Besides, Message, Verdict, cut_off, oracle_with, repeats};
+use crate::support::oracle::{Besides, Message, Verdict, VoiceRepeats, cut_off, oracle_with, repeats};
 use crate::support::strace::{Strace, most};
 use crate::support::{BINARY, Process, World, a_phone};
 
@@ -43,6 +49,13 @@ enum Life {
     Second,
 }
 
+impl Life {
+    /// How often the server has been killed when this life was.
+    fn kills(self) -> usize {
+        if self == Self::First { 1 } else { 2 }
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Point {
     life: Life,
@@ -59,10 +72,12 @@ struct Scenario {
 
 impl Scenario {
     /// Anna writes eleven at once, of which ten are taken; Bruno's first comes twice, and the model fails it at first;
-    /// Carla's answer has two parts, and WhatsApp refuses its first at first.
+    /// Carla's answer has two parts, and WhatsApp refuses its first at first; Dora speaks before she writes, and the
+    /// voice fails at first.
     fn new(world: &World) -> Self {
         let (meta, openai) = (&world.sandbox.meta, &world.sandbox.openai);
-        let [anna, bruno, carla] = [a_phone(), a_phone(), a_phone()];
+        let [anna, bruno, carla, dora] = [a_phone(), a_phone(), a_phone(), a_phone()];
+        world.sandbox.elevenlabs.script().next(Route::Speak, 1, Fault::status(503));
         openai.script().aim("bruno one", Route::Chat, 1, Fault::status(503));
         meta.script().aim("echo: carla", Route::Send, 1, Fault::status(429));
         let message = |person: &String, words: &str, id| Message {
@@ -80,21 +95,34 @@ impl Scenario {
         messages.push(message(&bruno, "bruno two", meta.deliver(Inbound::text(&bruno, "bruno two"))));
         let long = format!("carla{}\n\n{}", "a".repeat(2500), "b".repeat(2500));
         messages.push(message(&carla, &long, meta.deliver(Inbound::text(&carla, &long))));
+        let note = meta.deliver(Inbound::voice(&dora, audio::say("dora one")));
+        messages.push(Message { person: dora.clone(), echo: "[voice] echo: dora one".to_owned(), id: note });
+        messages.push(message(&dora, "dora two", meta.deliver(Inbound::text(&dora, "dora two"))));
         Self { messages, refused }
     }
 }
 
 /// What came of one point.
+#[derive(Debug)]
 struct Outcome {
     killed: bool,
     verdict: Verdict,
     /// Questions that the model was asked again.
     repeated: usize,
-    /// The most for one message.
+    /// The same for the voice note's steps.
+    voice: VoiceRepeats,
+    /// The most for one step of one message.
     repeated_most: usize,
     /// Something that was on its way at a kill, by the stand-ins' records.
     cut_webhook: bool,
     cut_question: bool,
+}
+
+impl Outcome {
+    /// Nothing went wrong, and no step was paid for again more than once for each kill.
+    fn is_right_after(&self, kills: usize) -> bool {
+        self.verdict == Verdict::default() && self.repeated_most <= kills
+    }
 }
 
 fn world() -> World {
@@ -134,12 +162,23 @@ async fn before(life: Life) -> (World, Option<Scenario>) {
 }
 
 async fn crash(strace: &Strace, point: Point) -> Outcome {
-    let (mut world, mut scenario) = before(point.life).await;
-    world = world.program(strace.kill_at(CALLS[point.calls].1, point.k));
+    let deadly = strace.kill_at(CALLS[point.calls].1, point.k);
+    die_and_recover(point.life, |world| world.program(deadly), |world| world.program(vec![BINARY.into()]))
+        .await
+}
+
+/// A life that `arm` makes deadly, and one that brings everything to its end.
+async fn die_and_recover(
+    life: Life,
+    arm: impl FnOnce(World) -> World,
+    disarm: impl FnOnce(World) -> World,
+) -> Outcome {
+    let (mut world, mut scenario) = before(life).await;
+    world = arm(world);
     let server = Process::spawn(&world, &["serve"]);
     let killed = live(&world, &server, &mut scenario).await;
     drop(server);
-    world = world.program(vec![BINARY.into()]);
+    world = disarm(world);
     let server = world.start().await;
     let scenario = scenario.unwrap_or_else(|| Scenario::new(&world));
     // Whatever is not answered by then is counted as lost.
@@ -151,7 +190,8 @@ async fn crash(strace: &Strace, point: Point) -> Outcome {
 fn judge(world: &World, scenario: &Scenario, killed: bool) -> Outcome {
     let chats = world.sandbox.openai.chats();
     let besides = Besides { refused: &scenario.refused, ..Besides::default() };
-    let (repeated_most, repeated) = repeats(&chats, &scenario.messages);
+    let (asked_most, repeated) = repeats(&chats, &scenario.messages);
+    let voice = VoiceRepeats::of(world, &scenario.messages);
     let cut = |records: &Records| {
         let mut attempts = records.deliveries().flat_map(|delivery| &delivery.attempts);
         attempts.any(|attempt| attempt.answer.is_err())
@@ -160,7 +200,8 @@ fn judge(world: &World, scenario: &Scenario, killed: bool) -> Outcome {
         killed,
         verdict: world.sandbox.meta.look(|records| oracle_with(records, &scenario.messages, &besides)),
         repeated,
-        repeated_most,
+        voice,
+        repeated_most: asked_most.max(voice.most()),
         cut_webhook: world.sandbox.meta.look(cut),
         cut_question: chats.iter().any(cut_off),
     }
@@ -175,7 +216,7 @@ async fn lengths(strace: &Strace, life: Life) -> Vec<usize> {
     let server = Process::spawn(&world, &["serve"]);
     assert!(!live(&world, &server, &mut scenario).await);
     let outcome = judge(&world, &scenario.expect("it was told"), false);
-    assert_eq!((outcome.verdict, outcome.repeated_most <= 1), (Verdict::default(), true), "without a kill");
+    assert!(outcome.is_right_after(life.kills() - 1), "without another kill: {outcome:?}");
     // strace writes its last lines after the server has closed its pipe, which is not before its own end.
     server.output();
     let listing = std::fs::read_to_string(file).expect("strace wrote");
@@ -191,10 +232,14 @@ async fn points(strace: &Strace) -> Vec<Point> {
             points.extend((1..=length).map(|k| Point { life, calls, k }));
         }
     }
-    if std::env::var("CRASH_POINTS").is_ok_and(|value| value == "all") {
+    if all() {
         return points;
     }
     (0..SAMPLE).map(|nth| points[nth * points.len() / SAMPLE]).collect()
+}
+
+fn all() -> bool {
+    std::env::var("CRASH_POINTS").is_ok_and(|value| value == "all")
 }
 
 #[derive(Default)]
@@ -203,6 +248,8 @@ struct Row {
     sum: Verdict,
     /// Points at which the model was asked again.
     repeated: usize,
+    /// Those at which a note was heard, spoken or uploaded again.
+    voice: VoiceRepeats,
     cut_webhook: usize,
     cut_question: usize,
     not_reached: usize,
@@ -226,10 +273,12 @@ impl Table {
         row.points += 1;
         row.sum.add(&outcome.verdict);
         row.repeated += usize::from(outcome.repeated > 0);
+        row.voice.heard += usize::from(outcome.voice.heard > 0);
+        row.voice.spoken += usize::from(outcome.voice.spoken > 0);
+        row.voice.uploaded += usize::from(outcome.voice.uploaded > 0);
         row.cut_webhook += usize::from(outcome.cut_webhook);
         row.cut_question += usize::from(outcome.cut_question);
-        let kills = if point.life == Life::First { 1 } else { 2 };
-        if outcome.verdict != Verdict::default() || outcome.repeated_most > kills {
+        if !outcome.is_right_after(point.life.kills()) {
             eprintln!("wrong at {point:?}: {:?}, asked again {}", outcome.verdict, outcome.repeated_most);
             self.wrong.push((point, outcome.verdict, outcome.repeated_most));
         }
@@ -240,22 +289,26 @@ impl Table {
     }
 
     fn print(&self) {
+        eprintln!("{:>77}", "once more");
         eprintln!(
-            "{:<7} {:<22} {:>6} {:>5} {:>12} {:>7} {:>7} {:>11} {:>11} {:>12}",
+            "{:<7} {:<22} {:>6} {:>5} {:>9} {:>7} {:>7} {:>6} {:>6} {:>7} {:>9} {:>11} {:>12}",
             "life",
             "killed before",
             "points",
             "lost",
-            "out of order",
+            "disorder",
             "doubled",
             "strange",
-            "asked again",
+            "asked",
+            "heard",
+            "spoken",
+            "uploaded",
             "cut webhook",
             "cut question"
         );
         for ((life, calls), row) in &self.rows {
             eprintln!(
-                "{:<7} {:<22} {:>6} {:>5} {:>12} {:>7} {:>7} {:>11} {:>11} {:>12}",
+                "{:<7} {:<22} {:>6} {:>5} {:>9} {:>7} {:>7} {:>6} {:>6} {:>7} {:>9} {:>11} {:>12}",
                 format!("{life:?}"),
                 CALLS[*calls].0,
                 row.points,
@@ -264,6 +317,9 @@ impl Table {
                 row.sum.doubled,
                 row.sum.strange,
                 row.repeated,
+                row.voice.heard,
+                row.voice.spoken,
+                row.voice.uploaded,
                 row.cut_webhook,
                 row.cut_question
             );
@@ -291,6 +347,11 @@ async fn a_kill_before_any_system_call_loses_nothing_doubles_nothing_and_keeps_t
     table.print();
     assert!(table.wrong.is_empty(), "{:#?}", table.wrong);
     assert!(table.points() * 10 > wanted * 8, "only {} of {wanted} points were reached", table.points());
-    let asked_again: usize = table.rows.values().map(|row| row.repeated).sum();
-    assert!(asked_again > 0, "no kill fell between the model's answer and its record");
+    let again = |count: fn(&Row) -> usize| table.rows.values().map(count).sum::<usize>();
+    assert!(again(|row| row.repeated) > 0, "no kill fell between the model's answer and its record");
+    if all() {
+        assert!(again(|row| row.voice.heard) > 0, "none between a transcript and its record");
+        assert!(again(|row| row.voice.spoken) > 0, "none between a voice and its record");
+        assert!(again(|row| row.voice.uploaded) > 0, "none between an upload and its record");
+    }
 }

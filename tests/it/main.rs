@@ -6,6 +6,7 @@ mod support;
 
 mod binary;
 mod browser;
+mod chaos;
 mod clients;
 mod codes;
 mod crash;

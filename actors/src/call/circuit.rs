@@ -95,7 +95,8 @@ impl Circuit {
                 self.failures = 0;
                 None
             }
-            State::Probing if was_probe => {
+            // The probe of a pause is as good as one of its own.
+            State::Probing | State::Open { .. } if was_probe => {
                 self.failures = 0;
                 self.state = State::Closed;
                 Some(Change::Closed { failures })

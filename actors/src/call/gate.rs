@@ -8,6 +8,7 @@ mod state;
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
+use std::ops::Bound::{Excluded, Unbounded};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -135,6 +136,7 @@ impl Gate {
         let state = RefCell::new(State {
             circuit: Circuit::new(config.circuit_failures, config.circuit_open),
             pause: None,
+            unproven: None,
             probe: Probe::Nobody,
             running: 0,
             placed: HashMap::new(),
@@ -216,8 +218,13 @@ impl Gate {
 
     /// The call of this row takes over the place that its conversation has.
     pub(crate) fn take(&self, seq: Seq) -> Option<Place> {
-        let is_probe = self.0.state.borrow_mut().placed.remove(&seq)?;
-        Some(Place { gate: self.clone(), is_probe, told: false })
+        let mut state = self.0.state.borrow_mut();
+        let is_probe = state.placed.remove(&seq)?;
+        let is_late = !is_probe && state.shut().is_some();
+        drop(state);
+        let place = Place { gate: self.clone(), is_probe, told: false };
+        // The gate was shut since the place was given.
+        (!is_late).then_some(place)
     }
 
     /// How long a message to this person has to wait; it is counted.
@@ -228,6 +235,11 @@ impl Gate {
     /// A further attempt counts like a first.
     pub(crate) fn count_again(&self, number: &PhoneNumberId) {
         self.0.state.borrow_mut().rates.count(number, Instant::now());
+    }
+
+    /// A call would have to wait for room now.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.0.state.borrow().running >= self.0.config.calls_max
     }
 
     /// Calls that wait here for room.
@@ -254,29 +266,53 @@ impl Gate {
             let now = Instant::now();
             (state.probe_is_due(now) && !state.is_elected(now)).then_some(CallsBack::One)
         };
-        state.calling = calls.is_some();
+        if calls.is_some() {
+            state.calling = true;
+            // Whoever comes to wait from now on says so again.
+            state.rows_wait = false;
+        }
         calls
+    }
+
+    /// Whoever was calling rows back is gone: they are called again.
+    pub(crate) fn forget_calls(&self) {
+        let mut state = self.0.state.borrow_mut();
+        state.rows_wait |= std::mem::take(&mut state.calling);
     }
 
     /// What came of it: the oldest row that was called, and whether none is left. `None`: the ledger did not answer.
     pub(crate) fn called_back(&self, calls: CallsBack, found: Option<(Option<Seq>, bool)>) {
         let mut state = self.0.state.borrow_mut();
         state.calling = false;
-        let Some((oldest, is_last)) = found else { return };
+        let Some((oldest, is_last)) = found else {
+            state.rows_wait = true;
+            return;
+        };
         match (calls, oldest) {
-            (CallsBack::One, Some(seq)) => state.probe = Probe::Elected(seq, Instant::now()),
+            // The others wait on.
+            (CallsBack::One, Some(seq)) => {
+                state.rows_wait = true;
+                if state.probe != Probe::Running {
+                    state.probe = Probe::Elected(seq, Instant::now());
+                }
+            }
             // Nobody waits after all: the next call probes.
-            (CallsBack::One, None) => state.rows_wait = false,
-            (CallsBack::All, _) => state.rows_wait = !is_last,
+            (CallsBack::One, None) => {}
+            (CallsBack::All, _) => state.rows_wait |= !is_last,
         }
     }
 
-    /// The health call has worked: a pause for a key or token is over.
+    /// The health call has worked: a pause for a key or token is over. Should the next call be refused all the same
+    /// (a key that may list models and not use them), the pause goes on from where it began, and a call has to end it.
     pub(crate) fn is_healthy(&self) {
-        let by_health = self.0.state.borrow().pause.as_ref().is_some_and(|pause| pause.by_health);
-        if by_health {
-            self.resume();
-        }
+        let mut state = self.0.state.borrow_mut();
+        let Some(since) = state.pause.as_ref().filter(|pause| pause.by_health).map(|pause| pause.since)
+        else {
+            return;
+        };
+        state.unproven = Some(since);
+        drop(state);
+        self.resume();
     }
 
     /// The operator has acted: whatever waits for a probe may be probed now.
@@ -294,14 +330,18 @@ impl Gate {
         if is_probe {
             state.end_probe(Instant::now());
         }
-        let by_health = cause == Cause::Credential && self.0.config.has_health_call;
+        let proves_by_health = cause == Cause::Credential && self.0.config.has_health_call;
+        let by_health = proves_by_health && state.unproven.is_none();
         let is_new = state.pause.is_none();
-        let since = state.pause.as_ref().map_or_else(|| self.0.clock.now(), |pause| pause.since);
+        let since = state.pause.as_ref().map(|pause| pause.since).or(state.unproven);
+        let since = since.unwrap_or_else(|| self.0.clock.now());
         if is_new || is_probe {
             state.pause = Some(Pause { code: code.clone(), since, by_health, probe_at });
         }
         drop(state);
-        self.alarm(probe_at);
+        if is_new || is_probe {
+            self.alarm(probe_at);
+        }
         self.changed();
         // Told last: whoever reads of it finds `/stats` and `/health` changed.
         if is_new {
@@ -319,6 +359,7 @@ impl Gate {
 
     fn worked(&self, is_probe: bool) {
         let mut state = self.0.state.borrow_mut();
+        state.unproven = None;
         if is_probe {
             state.probe = Probe::Nobody;
         }
@@ -402,11 +443,9 @@ impl Gate {
             return;
         }
         let mut soonest: Option<Instant> = None;
-        let tickets: Vec<(Seq, u64)> = state.waiting.keys().copied().collect();
-        for ticket in tickets {
-            if state.running >= self.0.config.calls_max {
-                break;
-            }
+        let mut next = state.waiting.keys().next().copied();
+        while let Some(ticket) = next.filter(|_| state.running < self.0.config.calls_max) {
+            next = state.waiting.range((Excluded(ticket), Unbounded)).next().map(|(ticket, _)| *ticket);
             let number = state.waiting.get(&ticket).and_then(|waiting| waiting.number.clone());
             let at = number.as_ref().map_or(now, |number| state.rates.next(number, now));
             if at > now {

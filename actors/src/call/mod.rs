@@ -225,11 +225,16 @@ impl Attempts {
         mut attempt: impl AsyncFnMut() -> Result<T, Trouble>,
     ) -> Ended<T> {
         let started = Instant::now();
-        let mut made = 0;
+        let (mut made, mut last) = (0, None);
         let mut wait = self.retry.wait_before(1, None).unwrap_or_default();
         loop {
             if self.phase.draining() || !(wait.is_zero() || self.phase.sleep(wait).await) {
                 return Ended::Drained { attempts: made };
+            }
+            // It may have been shut during the wait.
+            if let Some(trouble) = last.take_if(|_| heeds_gate && self.gate.shut().is_some()) {
+                self.tell_failure(call, made, started, &trouble);
+                return Ended::Failed { trouble, attempts: made };
             }
             made += 1;
             let asked = Instant::now();
@@ -238,30 +243,33 @@ impl Attempts {
                 Ok(value) => return Ended::Done { value, attempts: made },
                 Err(trouble) => trouble,
             };
-            let failed = events::Attempt {
-                service: self.gate.service(),
-                message_id: call.message_id,
-                attempt: made,
-                code: &trouble.code,
-            };
             let next = (!trouble.is_final())
                 .then(|| self.retry.wait_before(made + 1, trouble.retry_after))
                 .flatten()
                 .map(|wait| jittered(wait, &*self.random));
             // A gate that is shut ends the attempts: those of a probe after the first, and so does the turn's end.
             let Some(next) = next.filter(|_| !heeds_gate || self.gate.shut().is_none()) else {
-                events::http_failed(&failed, started.elapsed());
-                self.gate.stats().add(Count::Failures);
+                self.tell_failure(call, made, started, &trouble);
                 return Ended::Failed { trouble, attempts: made };
             };
             if call.until.is_some_and(|until| Instant::now() + next >= until) {
-                events::http_failed(&failed, started.elapsed());
-                self.gate.stats().add(Count::Failures);
+                self.tell_failure(call, made, started, &trouble);
                 return Ended::Failed { trouble: turn_deadline(), attempts: made };
             }
             wait = next;
-            events::http_retry(&failed, wait);
+            events::http_retry(&self.attempt(call, made, &trouble), wait);
+            last = Some(trouble);
         }
+    }
+
+    fn attempt<'a>(&self, call: &Call<'a>, attempt: u32, trouble: &'a Trouble) -> events::Attempt<'a> {
+        let (service, message_id) = (self.gate.service(), call.message_id);
+        events::Attempt { service, message_id, attempt, code: &trouble.code }
+    }
+
+    fn tell_failure(&self, call: &Call<'_>, made: u32, started: Instant, trouble: &Trouble) {
+        events::http_failed(&self.attempt(call, made, trouble), started.elapsed());
+        self.gate.stats().add(Count::Failures);
     }
 
     fn count<T>(&self, made: u32, took: Duration, result: Result<T, Trouble>) -> Result<T, Trouble> {

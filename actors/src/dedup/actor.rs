@@ -7,13 +7,14 @@ use actix::{
     Actor, ActorFutureExt, AsyncContext, Context, Handler, Message, ResponseActFuture, Supervised, WrapFuture,
 };
 use actix_rt::time::Instant;
-use parlante_domain::{Address, Fault, Inbound, Item, MessageId, Millis, PersonId, Sender};
+use parlante_domain::{Address, Fault, Inbound, Item, MessageId, Millis, PersonId, Sender, Service};
 use parlante_ledger::{Accept as AcceptCommand, Accepted, Ledger, LedgerError, Verdict, Wake};
 
 use super::directory::Directory;
 use super::hot::HotIds;
 use super::start::Start;
 use super::{DedupConfig, DedupStats};
+use crate::call::gate::Gate;
 use crate::conversation::Desk;
 use crate::elevenlabs::ElevenLabsHandle;
 use crate::events;
@@ -245,6 +246,7 @@ impl Supervised for Dedup {
     fn restarting(&mut self, _: &mut Self::Context) {
         self.hot.clear();
         self.looking = false;
+        Service::ALL.iter().filter_map(|service| self.desk.gate(*service)).for_each(Gate::forget_calls);
     }
 }
 

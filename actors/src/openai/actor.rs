@@ -9,7 +9,7 @@ use parlante_domain::{Clock, ModelAnswer};
 use parlante_ledger::{Step, Usage};
 use parlante_wire::openai::{self, StreamError};
 use parlante_wire::outcome::Outcome as Means;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 use super::{Asked, OpenAiConfig, Question, Recording};
 use crate::call::client::Provider;
@@ -28,6 +28,8 @@ pub(super) struct OpenAi {
     http: Http,
     attempts: Attempts,
     credentials: watch::Receiver<Arc<Credentials>>,
+    /// A place for each call of the fallback, which has no gate of its own.
+    beside: Semaphore,
     clock: Arc<dyn Clock>,
 }
 
@@ -101,6 +103,7 @@ impl OpenAi {
             http: Http::new(config.call.timeout, shared.tls.clone()),
             attempts,
             credentials: shared.credentials.clone(),
+            beside: Semaphore::new(CALLS_MAX),
             clock: shared.clock.clone(),
             config,
         }
@@ -146,6 +149,8 @@ impl OpenAi {
             auth: Auth::Bearer(self.credentials.borrow().openai_fallback.clone()),
         };
         let body = self.body(&fallback.model, question);
+        // Each holds its place no longer than its turn lasts.
+        let _place = self.beside.acquire().await;
         let second = self.attempts.run_beside(call, async || self.complete(&server(), &body).await).await;
         match second {
             Ended::Done { value: (answer, usage), attempts } => {

@@ -123,6 +123,11 @@ impl OpenAiHandle {
         }
     }
 
+    /// Whether a call would have to wait for room now.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.client.gate().is_busy()
+    }
+
     /// Whether a call of this row is under way, or its result is kept.
     pub(crate) async fn attach(&self, seq: Seq) -> Option<Asked<ModelAnswer>> {
         match self.client.attach((seq, Step::Complete)).await {

@@ -157,7 +157,9 @@ impl WhatsApp {
                 match self.ledger.told_of(outgoing.tag.clone()).await {
                     Ok(Told::Sent(id)) => return Ok(id),
                     Ok(Told::Failed(code)) => return Err(Trouble::new(Means::GiveUp, code)),
-                    Ok(Told::Nothing) | Err(_) => {}
+                    Ok(Told::Nothing) => {}
+                    // Nobody can say now; not asked is not the same as not told.
+                    Err(_) => return Err(Trouble::new(Means::Unknown, ErrorCode::UNCERTAIN)),
                 }
             }
             if !is_first.replace(false) {

@@ -143,9 +143,12 @@ impl WhatsAppHandle {
     /// A place for the next send of this row, if there is room and no rate to wait for.
     pub(crate) fn try_enter(&self, seq: Seq, number: &PhoneNumberId, to: &Address) -> Entering {
         let gate = self.client.gate();
-        let pair_wait = gate.pair_wait(number, to);
-        if !pair_wait.is_zero() {
-            return gate.shut().map_or(Entering::Wait(pair_wait), Entering::Shut);
+        // A shut gate lets in its probe, at most; the pair's rate is not counted for whoever is turned away.
+        if gate.shut().is_none() {
+            let pair_wait = gate.pair_wait(number, to);
+            if !pair_wait.is_zero() {
+                return Entering::Wait(pair_wait);
+            }
         }
         match gate.try_enter(seq, Some(number)) {
             Ok(Some(entry)) => Entering::Entered(entry),

@@ -303,7 +303,7 @@ pub enum Recorded {
     /// Yes; it is in the ledger.
     Yes,
     /// The row is not this person's open row any more, and nothing was recorded; or its reply has been turned to text
-    /// meanwhile, and only the result of the last step was. Look for the head again.
+    /// meanwhile, or a status has settled the part that was to be sent, and only the result of the last step was. Look for the head again.
     No,
 }
 

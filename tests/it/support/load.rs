@@ -16,6 +16,10 @@ const WAVE: usize = 4;
 pub(crate) struct Dice(u64);
 
 impl Dice {
+    pub(crate) fn of(seed: u64) -> Self {
+        Self(seed)
+    }
+
     pub(crate) fn below(&mut self, bound: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
@@ -37,7 +41,7 @@ pub(crate) struct Load {
 impl Load {
     pub(crate) fn new(people: usize, seed: u64) -> Self {
         let people = (0..people).map(|_| a_phone()).collect();
-        Self { people, messages: Vec::new(), dice: Dice(seed), allowance: usize::MAX }
+        Self { people, messages: Vec::new(), dice: Dice::of(seed), allowance: usize::MAX }
     }
 
     /// Everybody who has few open messages writes one to three more: one webhook each or one for all, some of it

@@ -3,14 +3,16 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use parlante_sandbox::{Call, Delivery, Fault, Outcome, Records};
+use parlante_sandbox::{Call, Delivery, Fault, Outcome, Records, Route};
 
-use super::persona_text;
+use super::{World, persona_text};
 
 /// Characters of a text, WhatsApp's limit.
 const TEXT_CHARS_MAX: usize = 4096;
 /// What the echoing model puts before the words.
 const ECHO: &str = "echo: ";
+/// What shows that an answer was spoken.
+const SPOKEN: &str = "[voice] ";
 
 /// One message, as Meta saw it.
 pub(crate) struct Message {
@@ -28,7 +30,12 @@ impl Message {
     }
 
     fn words(&self) -> &str {
-        self.echo.strip_prefix(ECHO).unwrap_or(&self.echo)
+        let said = self.echo.strip_prefix(SPOKEN).unwrap_or(&self.echo);
+        said.strip_prefix(ECHO).unwrap_or(said)
+    }
+
+    fn is_spoken(&self) -> bool {
+        self.echo.starts_with(SPOKEN)
     }
 }
 
@@ -91,9 +98,47 @@ pub(crate) fn repeats(chats: &[Call], messages: &[Message]) -> (usize, usize) {
     (repeats.iter().copied().max().unwrap_or_default(), repeats.iter().sum())
 }
 
+/// What was paid for in vain to hear voice notes and to answer by voice, or done in vain: the calls beyond one for each
+/// message that is answered so.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct VoiceRepeats {
+    pub(crate) heard: usize,
+    pub(crate) spoken: usize,
+    pub(crate) uploaded: usize,
+}
+
+impl VoiceRepeats {
+    pub(crate) fn of(world: &World, messages: &[Message]) -> Self {
+        let notes = messages.iter().filter(|message| message.is_spoken()).count();
+        let beyond = |calls: usize| calls.saturating_sub(notes);
+        let heard =
+            |calls: &parlante_sandbox::Calls| calls.transcriptions().filter(|call| !failed(call)).count();
+        let spoken = |speeches: &parlante_sandbox::Speeches| {
+            speeches.speeches().filter(|speech| !is_failure(speech.fault.as_ref())).count()
+        };
+        let uploaded = |records: &Records| {
+            let uploads = records.media().filter(|request| request.route == Some(Route::Upload));
+            uploads.filter(|upload| !is_failure(upload.fault.as_ref())).count()
+        };
+        Self {
+            heard: beyond(world.sandbox.openai.look(heard)),
+            spoken: beyond(world.sandbox.elevenlabs.look(spoken)),
+            uploaded: beyond(world.sandbox.meta.look(uploaded)),
+        }
+    }
+
+    pub(crate) fn most(self) -> usize {
+        self.heard.max(self.spoken).max(self.uploaded)
+    }
+}
+
 /// By the script's will.
 fn failed(call: &Call) -> bool {
-    call.fault.as_ref().is_some_and(|fault| !matches!(fault, Fault::Latency(_) | Fault::Gate(_)))
+    is_failure(call.fault.as_ref())
+}
+
+fn is_failure(fault: Option<&Fault>) -> bool {
+    fault.is_some_and(|fault| !matches!(fault, Fault::Latency(_) | Fault::Gate(_)))
 }
 
 fn judge(records: &Records, person: &str, messages: &[(&Message, Seen)], besides: &Besides) -> Verdict {

@@ -18,6 +18,8 @@ pub(super) const ELECTION_MAX: Duration = Duration::from_secs(10);
 pub(super) struct State {
     pub(super) circuit: Circuit,
     pub(super) pause: Option<Pause>,
+    /// A pause from then on was ended by the health call, and no call has worked since.
+    pub(super) unproven: Option<Millis>,
     pub(super) probe: Probe,
     /// Calls under way, and places taken for one.
     pub(super) running: usize,
@@ -76,7 +78,7 @@ impl State {
             Probe::Elected(row, _) if row == seq => true,
             Probe::Running => false,
             // Rows that wait are called back by Dedup, the oldest first.
-            Probe::Elected(..) | Probe::Nobody => !self.rows_wait && !self.is_elected(now),
+            Probe::Elected(..) | Probe::Nobody => !self.rows_wait && !self.calling && !self.is_elected(now),
         };
         if is_its_turn && self.probe_is_due(now) { Door::Ajar } else { Door::Shut(shut) }
     }

@@ -213,11 +213,34 @@ impl Drive {
         let recorded = self.desk.ledger.advance(Advance { seq, now, settle, reply, intent: None }).await?;
         self.land(settled);
         if recorded == Recorded::No {
-            self.closed();
+            self.changed_meanwhile();
             return Ok(Some(Paused::GoOn));
         }
         self.row.begun = true;
         Ok(None)
+    }
+
+    /// Takes up a row before its first step, where that has to wait or may kill the process: the death is counted.
+    async fn take_up(&mut self) -> Result<Option<Paused>, LedgerError> {
+        if self.settle.is_some() {
+            return self.record().await;
+        }
+        let (seq, person, now) = (self.row.seq, self.row.person, self.now());
+        let begin = Begin { seq, person, now, reply: None, intent: None };
+        if self.desk.ledger.begin(begin).await? == Recorded::No {
+            self.changed_meanwhile();
+            return Ok(Some(Paused::GoOn));
+        }
+        self.row.begun = true;
+        Ok(None)
+    }
+
+    /// The ledger knows better what becomes of this row: gone, another person's, settled by a status. It is read again.
+    fn changed_meanwhile(&self) {
+        self.desk.openai.land_row(self.row.seq);
+        self.desk.whatsapp.land_row(self.row.seq);
+        self.desk.elevenlabs.iter().for_each(|voice| voice.land_row(self.row.seq));
+        self.desk.started.use_up(self.row.seq, self.elapsed());
     }
 
     /// Commits the intent of `step`, and with it the result of the step before. The step is not to be made when the
@@ -239,10 +262,7 @@ impl Drive {
             None => self.desk.ledger.begin(Begin { seq, person, now, reply, intent }).await?,
         };
         if recorded == Recorded::No {
-            // What nobody had begun lives on with the person that this one was joined with.
-            if self.row.begun {
-                self.closed();
-            }
+            self.changed_meanwhile();
             return Ok(Some(Paused::GoOn));
         }
         if draining {

@@ -25,7 +25,16 @@ impl Drive {
             return Ok(self.asked(Some(asked)));
         }
         let (openai, entering) = (self.desk.openai.clone(), Instant::now());
-        let _entry = match openai.enter(self.row.seq).await {
+        // What was heard and paid for is durable before any wait.
+        if openai.is_busy()
+            && let Some(paused) = self.record().await?
+        {
+            return Ok(Next::Stop(paused));
+        }
+        let entered = openai.enter(self.row.seq).await;
+        // Waiting for room is no part of the turn: better late than an apology.
+        self.begun += entering.elapsed();
+        let _entry = match entered {
             entered @ (Entered::First { .. } | Entered::Fallback) => entered,
             Entered::Shut(Shut::Paused { code, since }) => return Ok(self.model_paused(code, since, None)),
             Entered::Shut(Shut::CircuitOpen) => {
@@ -33,8 +42,6 @@ impl Drive {
             }
             Entered::Shut(Shut::Draining) | Entered::NoRoom => return Ok(Next::GiveBack),
         };
-        // Waiting for room is no part of the turn: better late than an apology.
-        self.begun += entering.elapsed();
         let words = self.words();
         if let Some(wish) = speech::wish_in(&words).filter(|wish| self.row.wish != Some(*wish)) {
             self.desk.ledger.prefer(self.row.person, wish).await?;

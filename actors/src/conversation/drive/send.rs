@@ -107,7 +107,7 @@ impl Drive {
         // First, so that a death in between still sends the text.
         let recorded = self.desk.ledger.fall_back(self.row.seq, self.now()).await?;
         if recorded == Recorded::No {
-            self.closed();
+            self.changed_meanwhile();
             return Ok(Next::Stop(Paused::GoOn));
         }
         let paused = self.record().await?.unwrap_or(Paused::GoOn);

@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use actix_rt::time::Instant;
 use bytes::Bytes;
 use parlante_domain::turn::{ErrorCode, Event, Turn};
 use parlante_domain::{Content, CustomerReply, Kind, Medium, ModelAnswer, speech};
@@ -13,7 +14,7 @@ use parlante_wire::{Sound, elevenlabs, ogg};
 
 use super::super::desk::VoicePolicy;
 use super::{Drive, Next};
-use crate::call::gate::Shut;
+use crate::call::gate::{ROOM_MAX, Shut};
 use crate::elevenlabs::{Script, Spoken};
 use crate::openai::{Asked, Entered, Recording};
 use crate::whatsapp::{Fetch, Handed, Upload};
@@ -27,15 +28,23 @@ impl Drive {
             return Ok(self.heard(heard));
         }
         let Content::Sound(media) = self.row.content.clone() else { return Ok(self.please_write()) };
-        // Sounds are large; only so many are in memory at once.
-        let sounds = self.desk.sounds.clone();
-        let _place = tokio::select! {
+        if let Some(paused) = self.take_up().await? {
+            return Ok(Next::Stop(paused));
+        }
+        // Sounds are large; only so many are in memory at once. Waiting is no part of the turn.
+        let (desk, waiting) = (self.desk.clone(), Instant::now());
+        let place = tokio::select! {
             biased;
-            () = self.desk.phase.drain() => return Ok(Next::GiveBack),
-            place = sounds.acquire() => place,
+            () = desk.phase.drain() => None,
+            place = actix_rt::time::timeout(ROOM_MAX, desk.sounds.acquire()) => place.ok(),
         };
-        let desk = self.desk.clone();
-        let _entry = match desk.whatsapp.enter_for_media(self.row.seq).await {
+        let Some(_place) = place else {
+            self.begun += waiting.elapsed();
+            return Ok(Next::GiveBack);
+        };
+        let entered = desk.whatsapp.enter_for_media(self.row.seq).await;
+        self.begun += waiting.elapsed();
+        let _entry = match entered {
             Ok(entry) => entry,
             Err(shut) => return Ok(self.kept_out(shut)),
         };
@@ -57,8 +66,10 @@ impl Drive {
     }
 
     async fn transcribe(&mut self, audio: Bytes, sound: Sound) -> Result<Next, LedgerError> {
-        let openai = self.desk.openai.clone();
-        let _entry = match openai.enter(self.row.seq).await {
+        let (openai, waiting) = (self.desk.openai.clone(), Instant::now());
+        let entered = openai.enter(self.row.seq).await;
+        self.begun += waiting.elapsed();
+        let _entry = match entered {
             entered @ Entered::First { .. } => entered,
             // The fallback is a model, not an ear.
             Entered::Fallback | Entered::Shut(Shut::CircuitOpen | Shut::Paused { .. }) => {
@@ -142,7 +153,16 @@ impl Drive {
         if let Some(spoken) = voice.attach(self.row.seq).await {
             return Ok(self.spoken(spoken));
         }
-        let _entry = match voice.enter(self.row.seq, VOICE_ROOM_MAX).await {
+        // What the model wrote and was paid for is durable before any wait.
+        if voice.gate().is_busy()
+            && let Some(paused) = self.record().await?
+        {
+            return Ok(Next::Stop(paused));
+        }
+        let waiting = Instant::now();
+        let entered = voice.enter(self.row.seq, VOICE_ROOM_MAX).await;
+        self.begun += waiting.elapsed();
+        let _entry = match entered {
             Ok(entry) => entry,
             Err(Some(Shut::Paused { code, .. })) => return Ok(self.voice_failed(&code)),
             Err(Some(Shut::CircuitOpen)) => return Ok(self.voice_failed(&ErrorCode::CIRCUIT_OPEN)),
@@ -193,7 +213,10 @@ impl Drive {
             return Ok(Next::Stop(paused));
         }
         let desk = self.desk.clone();
-        let _entry = match desk.whatsapp.enter_for_media(self.row.seq).await {
+        let waiting = Instant::now();
+        let entered = desk.whatsapp.enter_for_media(self.row.seq).await;
+        self.begun += waiting.elapsed();
+        let _entry = match entered {
             Ok(entry) => entry,
             Err(shut) => return Ok(self.kept_out(shut)),
         };

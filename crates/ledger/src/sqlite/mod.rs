@@ -2,6 +2,7 @@
 //!
 //! - [`schema`]: tables, pragmas, versions; [`place`], [`sql`], [`ids`]: what the others need.
 //! - [`writer`]: the one thread that writes; drains its queue into one transaction and answers after the commit.
+//! - [`wal`]: the write-ahead log, which it keeps short.
 //! - [`reader`]: two threads with read-only connections.
 //! - [`accept`], [`person`], [`status`]: what the accept transaction decides.
 //! - [`turn`], [`step`], [`voice`], [`recover`]: the journal of a row.
@@ -25,6 +26,7 @@ mod status;
 mod step;
 mod turn;
 mod voice;
+mod wal;
 mod writer;
 
 use std::path::{Path, PathBuf};
@@ -79,12 +81,13 @@ impl Sqlite {
         let readers = reader::Readers::start(path).map_err(|error| refuse(error.to_string()))?;
         let (failing, failed) = watch::channel(false);
         let (committing, commits) = watch::channel(true);
-        let wal = place::wal_of(path);
+        let wal = wal::Wal::of(path, wal::BYTES_MAX);
         let observer = writer::Observed::default();
         let told = observer.clone();
-        let writer = writer::Writer::start(connection, lock, wal.clone(), faults, failing, committing, told)
+        let writer = writer::Writer::start(connection, lock, wal, faults, failing, committing, told)
             .map_err(|error| refuse(format!("cannot start the writer thread: {error}")))?;
         let (serving, backups) = (Arc::default(), Backups::of(path));
+        let wal = place::wal_of(path);
         Ok(Self { own, serving, backups, writer, readers, failed, commits, observer, wal })
     }
 

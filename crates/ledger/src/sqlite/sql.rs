@@ -50,7 +50,12 @@ pub(super) fn judge(error: &rusqlite::Error) -> LedgerError {
 /// Moves the WAL into the file and cuts it to nothing; false if a reader still needs it. It does not wait for that
 /// reader: a backup reads for long, and no commit may stand behind it.
 pub(super) fn truncate_wal(db: &Connection) -> Sql<bool> {
-    db.busy_timeout(Duration::ZERO)?;
+    cut_wal(db, Duration::ZERO)
+}
+
+/// The same, but waits as long for those who read now.
+pub(super) fn cut_wal(db: &Connection, wait: Duration) -> Sql<bool> {
+    db.busy_timeout(wait)?;
     let busy = db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, bool>(0));
     db.busy_timeout(BUSY)?;
     busy.map(|busy| !busy)

@@ -6,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::sql::{Sql, cached, unreadable};
 use crate::audio::AUDIO_BYTES_MAX;
-use crate::contract::{Intent, Reply, Settle, Step, StepOutcome};
+use crate::contract::{Intent, Recorded, Reply, Settle, Step, StepOutcome};
 use crate::stored::{self, step_key};
 
 /// So that [`AUDIO_BYTES_MAX`] fill a transaction, as 2,048 items of webhooks do.
@@ -21,18 +21,20 @@ pub(super) fn record(db: &Connection, seq: Seq, reply: Option<&Reply>) -> Sql<()
     Ok(())
 }
 
-pub(super) fn intend(db: &Connection, seq: Seq, intent: Option<Intent>, now: Millis) -> Sql<()> {
-    let Some(intent) = intent else { return Ok(()) };
+/// `No` for a part that a status has settled meanwhile: it must not be sent.
+pub(super) fn intend(db: &Connection, seq: Seq, intent: Option<Intent>, now: Millis) -> Sql<Recorded> {
+    let Some(intent) = intent else { return Ok(Recorded::Yes) };
     let (step, part) = step_key(intent.step);
     // A step that a status has settled meanwhile stays settled.
-    cached(
+    let intended = cached(
         db,
         "INSERT INTO step (seq, step, part, state, intended_at, deadline) VALUES (?1, ?2, ?3, 'intended', ?4, ?5)
          ON CONFLICT (seq, step, part) DO UPDATE SET state = 'intended', intended_at = ?4, deadline = ?5
          WHERE state NOT IN ('done', 'failed')",
     )?
     .execute(params![seq.0, step, part, now.0, intent.deadline.0])?;
-    Ok(())
+    let is_send = matches!(intent.step, Step::Send(_));
+    Ok(if intended == 0 && is_send { Recorded::No } else { Recorded::Yes })
 }
 
 /// What a result counts for among what one transaction takes: a long voice note as much as a full one of webhooks.

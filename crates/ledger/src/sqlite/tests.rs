@@ -1,25 +1,34 @@
-//! The writer when SQLite itself says no: a full disk costs what did not fit, an I/O error ends the engine.
+//! The writer when SQLite itself says no: a full disk costs what did not fit, an I/O error ends the engine. And the WAL,
+//! which stays short whoever reads.
 //!
 //! SQLite's page limit stands in for the disk: it raises the same `SQLITE_FULL`, from the same place in the pager.
 
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use parlante_domain::ports::NoFaults;
 use rusqlite::{Connection, params};
 use tempfile::TempDir;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use super::place::{lock, wal_of};
 use super::schema;
 use super::sql::Sql;
+use super::wal::Wal;
 use super::writer::{Observed, Writer};
 use crate::contract::Answer;
 use crate::error::LedgerError;
 
+/// Above this the WAL is cut, here: less than what makes SQLite itself checkpoint it.
+const WAL_BYTES_MAX: u64 = 2 * 1024 * 1024;
+
 struct Bench {
     writer: Writer,
     failed: watch::Receiver<bool>,
+    path: PathBuf,
     _place: TempDir,
 }
 
@@ -29,18 +38,18 @@ fn bench(prepare: impl FnOnce(&Connection)) -> Bench {
     let db = schema::open(&path).unwrap();
     prepare(&db);
     let (failing, failed) = watch::channel(false);
-    let lock = lock(Path::new(&path)).unwrap();
+    let lock = lock(&path).unwrap();
     let writer = Writer::start(
         db,
         lock,
-        wal_of(&path),
+        Wal::of(&path, WAL_BYTES_MAX),
         Arc::new(NoFaults),
         failing,
         watch::Sender::new(true),
         Observed::default(),
     )
     .unwrap();
-    Bench { writer, failed, _place: place }
+    Bench { writer, failed, path, _place: place }
 }
 
 fn wait<T>(answer: Answer<T>) -> Result<T, LedgerError> {
@@ -52,8 +61,17 @@ fn insert(db: &Connection, key: &str, bytes: usize) -> Sql<usize> {
 }
 
 impl Bench {
-    fn insert(&self, key: &'static str, bytes: usize) -> Answer<usize> {
-        self.writer.write(1, move |db| insert(db, key, bytes))
+    fn insert(&self, key: impl Into<String>, bytes: usize) -> Answer<usize> {
+        let key = key.into();
+        self.writer.write(1, move |db| insert(db, &key, bytes))
+    }
+
+    fn wal_bytes(&self) -> u64 {
+        std::fs::metadata(wal_of(&self.path)).unwrap().len()
+    }
+
+    fn reader(&self) -> Connection {
+        Connection::open(&self.path).unwrap()
     }
 
     fn keys(&self) -> Vec<String> {
@@ -122,4 +140,59 @@ fn a_panicking_command_does_not_end_the_writer() {
     assert!(matches!(wait(panicking), Err(LedgerError::Unavailable { .. })));
     assert!(wait(bench.insert("after", 10)).is_ok());
     assert_eq!(bench.keys(), ["after"]);
+}
+
+fn look(reader: &Connection) {
+    reader.execute_batch("BEGIN; SELECT count(*) FROM meta;").unwrap();
+}
+
+/// Reads without a pause, and each time for longer than a commit: one reader begins before the other ends.
+fn read_on(bench: &Bench, done: &AtomicBool) {
+    let mut readers = [bench.reader(), bench.reader()];
+    look(&readers[0]);
+    while !done.load(Ordering::Relaxed) {
+        let began = Instant::now();
+        while began.elapsed() < Duration::from_millis(3) {
+            std::thread::yield_now();
+        }
+        look(&readers[1]);
+        readers[0].execute_batch("COMMIT").unwrap();
+        readers.swap(0, 1);
+    }
+}
+
+#[test]
+fn the_wal_stays_bounded_under_steady_load() {
+    let (bench, done) = (bench(|_| {}), AtomicBool::new(false));
+    let mut largest = 0;
+    std::thread::scope(|scope| {
+        scope.spawn(|| read_on(&bench, &done));
+        for nth in 0..160 {
+            wait(bench.insert(format!("{nth:03}"), 100_000)).unwrap();
+            largest = largest.max(bench.wal_bytes());
+        }
+        done.store(true, Ordering::Relaxed);
+    });
+    assert!(largest > WAL_BYTES_MAX, "it never came to its bound: {largest} bytes");
+    assert!(largest < WAL_BYTES_MAX * 2, "{largest} bytes of 16,000,000 that were written");
+}
+
+#[test]
+fn a_wal_that_a_long_reader_kept_is_cut_after_it() {
+    let (bench, mut nth) = (bench(|_| {}), 0);
+    let mut write_until = |enough: &dyn Fn(u64) -> bool| {
+        for _ in 0..200 {
+            if enough(bench.wal_bytes()) {
+                return;
+            }
+            nth += 1;
+            wait(bench.insert(format!("{nth:03}"), 100_000)).unwrap();
+        }
+        unreachable!("the WAL has {} bytes", bench.wal_bytes());
+    };
+    let reader = bench.reader();
+    look(&reader);
+    write_until(&|bytes| bytes > 2 * WAL_BYTES_MAX);
+    drop(reader);
+    write_until(&|bytes| bytes < WAL_BYTES_MAX / 2);
 }

@@ -27,8 +27,7 @@ pub(super) fn begin(db: &Connection, begin: &Begin) -> Sql<Recorded> {
         return Ok(Recorded::No);
     }
     record(db, begin.seq, begin.reply.as_ref())?;
-    intend(db, begin.seq, begin.intent, begin.now)?;
-    Ok(Recorded::Yes)
+    intend(db, begin.seq, begin.intent, begin.now)
 }
 
 pub(super) fn advance(db: &Connection, advance: &Advance) -> Sql<Recorded> {
@@ -38,8 +37,7 @@ pub(super) fn advance(db: &Connection, advance: &Advance) -> Sql<Recorded> {
         return Ok(Recorded::No);
     }
     record(db, advance.seq, advance.reply.as_ref())?;
-    intend(db, advance.seq, advance.intent, advance.now)?;
-    Ok(Recorded::Yes)
+    intend(db, advance.seq, advance.intent, advance.now)
 }
 
 pub(super) fn finish(db: &Connection, finish: &Finish) -> Sql<Finished> {

@@ -3,7 +3,6 @@
 
 use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -15,6 +14,7 @@ use tokio::time::Instant;
 
 use super::recover::give_back;
 use super::sql::{Sql, judge, truncate_wal};
+use super::wal::Wal;
 use crate::contract::Answer;
 use crate::error::LedgerError;
 
@@ -25,8 +25,6 @@ const QUEUE_MAX: usize = 4096;
 const GROUP_MAX: usize = 256;
 /// Items of webhooks in one transaction, for the same reason.
 const GROUP_ITEMS_MAX: usize = 2048;
-/// The WAL is truncated above this. PASSIVE checkpoints alone never reset it under steady load.
-const WAL_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
 /// Something to write, and someone who waits for it.
 trait Command: Send {
@@ -104,7 +102,7 @@ impl Writer {
     pub(super) fn start(
         db: Connection,
         lock: File,
-        wal: PathBuf,
+        wal: Wal,
         faults: Arc<dyn Faults>,
         failing: watch::Sender<bool>,
         commits: watch::Sender<bool>,
@@ -175,7 +173,7 @@ struct Thread {
     db: Connection,
     /// Held exactly as long as someone may write: dropped after `db`, whether by closing or by the last handle.
     lock: File,
-    wal: PathBuf,
+    wal: Wal,
     faults: Arc<dyn Faults>,
     failing: watch::Sender<bool>,
     /// Whether the last commit went well.
@@ -238,7 +236,7 @@ impl Thread {
         for command in group {
             command.answer(committed.clone());
         }
-        self.bound_wal();
+        self.wal.bound(&self.db);
     }
 
     fn transaction(&self, group: &mut [Box<dyn Command>]) -> Result<(), LedgerError> {
@@ -270,14 +268,6 @@ impl Thread {
             }
         }
         Ok(())
-    }
-
-    fn bound_wal(&self) {
-        let bytes = std::fs::metadata(&self.wal).map(|file| file.len()).unwrap_or(0);
-        if bytes > WAL_BYTES_MAX {
-            // Busy readers make it fail now and then; the next group tries again.
-            let _ = truncate_wal(&self.db);
-        }
     }
 }
 

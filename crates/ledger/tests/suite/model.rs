@@ -20,7 +20,8 @@ use parlante_domain::{
     Address, Inbound, Item, MediaId, Medium, MessageId, Millis, PersonId, Phone, Sender, Seq, Service,
 };
 use parlante_ledger::{
-    Accept, AcceptRules, Intent, Purpose, Reply, Settle, Step, StepOutcome, Unanswered, Verdict, Wake,
+    Accept, AcceptRules, Intent, Purpose, Recorded, Reply, Settle, Step, StepOutcome, Unanswered, Verdict,
+    Wake,
 };
 
 #[derive(Default)]
@@ -190,15 +191,18 @@ impl Entry {
         (self.audio, self.media) = (None, None);
     }
 
-    fn intend(&mut self, intent: Option<Intent>) {
-        let Some(Intent { step, .. }) = intent else { return };
+    fn intend(&mut self, intent: Option<Intent>) -> Recorded {
+        let Some(Intent { step, .. }) = intent else { return Recorded::Yes };
         let sent = match step {
             Step::Send(part) => self.sends.entry(part).or_default(),
             paid => self.paid.entry(paid).or_default(),
         };
         if !sent.state.is_settled() {
             sent.state = PartOf::Intended;
+        } else if matches!(step, Step::Send(_)) {
+            return Recorded::No;
         }
+        Recorded::Yes
     }
 
     fn settle(&mut self, settle: &Settle) {

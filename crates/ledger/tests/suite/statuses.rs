@@ -2,7 +2,9 @@
 
 use parlante_domain::turn::ErrorCode;
 use parlante_domain::{Address, PersonId, Seq, Status, Tag};
-use parlante_ledger::{DeadLetter, Ending, Held, PartState, Purpose, Row, Step, Told, Verdict, Wake};
+use parlante_ledger::{
+    DeadLetter, Ending, Held, PartState, Purpose, Recorded, Row, Step, Told, Verdict, Wake,
+};
 
 use super::items::{phone, status};
 use super::world::{DONE, HOUR, World, name, postponed, reply, sent, unknown};
@@ -48,8 +50,8 @@ pub(crate) fn a_status_may_come_before_our_own_result(world: &mut World) {
 pub(crate) fn what_a_status_has_settled_is_not_begun_again(world: &mut World) {
     let (person, row) = sending(world);
     world.tell(row.seq, 0, Ok(Status::Delivered));
-    // A conversation that restarted may have read the row before the status came.
-    world.begin(&row, Step::Send(0));
+    // A conversation that waited may have read the row before the status came: it must not send.
+    assert_eq!(world.try_begin(&row, Step::Send(0)), Recorded::No);
     assert_eq!(world.head(person).parts_sent, 1);
     assert_eq!(world.crash().reconciled, 0);
     assert_eq!(world.head(person).parts_sent, 1);

@@ -154,8 +154,7 @@ impl Model {
         };
         (row.begun, row.running, row.waits_for) = (true, true, None);
         row.reply = begin.reply.clone().or(row.reply.take());
-        row.intend(begin.intent);
-        Recorded::Yes
+        row.intend(begin.intent)
     }
 
     pub(crate) fn advance(&mut self, advance: &Advance) -> Recorded {
@@ -165,8 +164,7 @@ impl Model {
             return Recorded::No;
         }
         row.reply = advance.reply.clone().or(row.reply.take());
-        row.intend(advance.intent);
-        Recorded::Yes
+        row.intend(advance.intent)
     }
 
     pub(crate) fn hold(&mut self, hold: &Hold) -> Held {
