@@ -97,9 +97,10 @@ impl Bench {
         }
         report::ratios(ratios);
         let answered = self.answered();
+        let memory = product.memory_peak();
         let commits = product.stop()?;
         let held = self.ids_in_ledger(role)?;
-        report::ledger(sent, commits, answered);
+        report::ledger(sent, commits, answered, memory);
         if held == sent as u64 {
             Ok(())
         } else {

@@ -61,6 +61,13 @@ impl Process {
         Some(TICK * ticks?)
     }
 
+    /// The most memory that it has held, in bytes. Nothing where there is no `/proc`.
+    pub(crate) fn memory_peak(&self) -> Option<u64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).ok()?;
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+        Some(peak.trim().strip_suffix(" kB")?.parse::<u64>().ok()? * 1024)
+    }
+
     /// Ends it in good order, and tells how often it has committed; nothing for a server that has no ledger.
     ///
     /// # Errors

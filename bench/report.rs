@@ -82,12 +82,15 @@ pub(crate) fn ratios(mut ratios: Vec<f64>) {
     }
 }
 
-/// What the ledger holds in the end; `answered` while webhooks still came in.
-pub(crate) fn ledger(sent: usize, commits: Option<u64>, answered: usize) {
+/// What the ledger holds in the end, and the server held at most; `answered` while webhooks still came in.
+pub(crate) fn ledger(sent: usize, commits: Option<u64>, answered: usize, memory: Option<u64>) {
     let commits = commits.unwrap_or_default();
     let group = sent as f64 / commits.max(1) as f64;
     println!("{sent} webhooks, all durable; {commits} commits, {group:.1} webhooks to one");
     println!("{answered} messages answered meanwhile");
+    if let Some(bytes) = memory {
+        println!("memory at its peak: {} MiB", bytes / (1024 * 1024));
+    }
 }
 
 fn micros(time: Duration) -> f64 {
