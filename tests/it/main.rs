@@ -24,6 +24,7 @@ mod order;
 mod panics;
 mod power_loss;
 mod readme;
+mod scrape;
 mod send;
 mod smoke;
 mod soak;
