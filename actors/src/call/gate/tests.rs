@@ -1,16 +1,19 @@
 //! With a clock that stands still: nothing here touches a socket or another thread.
 
+use std::sync::atomic::{AtomicI64, Ordering};
+
 use super::state::ELECTION_MAX;
 use super::*;
 use crate::call::circuit::CircuitState;
 use crate::phase::Phase;
 
-#[derive(Clone, Copy)]
-struct Midnight;
+/// A wall clock that a test sets.
+#[derive(Clone, Default)]
+struct Hands(Arc<AtomicI64>);
 
-impl Clock for Midnight {
+impl Clock for Hands {
     fn now(&self) -> Millis {
-        Millis(0)
+        Millis(self.0.load(Ordering::Relaxed))
     }
 }
 
@@ -22,6 +25,7 @@ struct Bench {
     phase: PhaseWatch,
     _switch: watch::Sender<Phase>,
     news: watch::Receiver<()>,
+    clock: Hands,
 }
 
 impl Bench {
@@ -40,8 +44,9 @@ impl Bench {
         let news = watch::Sender::new(());
         let listener = news.subscribe();
         let stats = ChannelStats::new(Service::WhatsApp, true);
-        let gate = Gate::new(config, Arc::new(Midnight), news, stats);
-        Self { gate, phase, _switch: switch, news: listener }
+        let clock = Hands::default();
+        let gate = Gate::new(config, Arc::new(clock.clone()), news, stats);
+        Self { gate, phase, _switch: switch, news: listener, clock }
     }
 
     /// A call of this row that ends so; false if it was not let in.
@@ -233,4 +238,59 @@ async fn a_number_s_rate_makes_its_sends_wait_and_nobody_else_s() {
     );
     assert!(late.is_ok() && prompt.is_ok());
     assert!(began.elapsed() >= Duration::from_secs(1), "{:?}", began.elapsed());
+}
+
+#[actix_rt::test]
+async fn who_was_calling_rows_back_and_is_gone_is_asked_again() {
+    let bench = Bench::new(8);
+    bench.gate.row_waits();
+    assert_eq!(bench.gate.calls_back(), Some(CallsBack::All));
+    assert_eq!(bench.gate.calls_back(), None);
+    bench.gate.forget_calls();
+    assert_eq!(bench.gate.calls_back(), Some(CallsBack::All));
+    // A row that came to wait while the others were called is not forgotten over them.
+    bench.gate.row_waits();
+    bench.gate.called_back(CallsBack::All, Some((None, true)));
+    assert_eq!(bench.gate.calls_back(), Some(CallsBack::All));
+}
+
+#[actix_rt::test]
+async fn a_key_that_only_passes_the_health_call_stays_paused_from_where_it_began() {
+    let bench = Bench::new(8);
+    assert!(bench.is_paused_by(1, Cause::Credential));
+    bench.clock.0.store(9_000, Ordering::Relaxed);
+    bench.gate.is_healthy();
+    assert!(bench.is_paused_by(2, Cause::Credential), "and is refused all the same");
+    assert_eq!(bench.gate.shut(), Some(Shut::Paused { code: quota(), since: Millis(0) }));
+    bench.gate.is_healthy();
+    assert!(bench.gate.shut().is_some(), "the health call has been wrong before");
+    tokio::time::advance(EVERY).await;
+    assert!(bench.works(3), "a call ends it");
+    assert!(bench.is_paused_by(4, Cause::Credential));
+    assert_eq!(
+        bench.gate.shut(),
+        Some(Shut::Paused { code: quota(), since: Millis(9_000) }),
+        "another pause"
+    );
+}
+
+#[actix_rt::test]
+async fn a_place_given_before_the_gate_was_shut_is_worth_nothing_after_it() {
+    let bench = Bench::new(1);
+    let entry = bench.gate.try_enter(Seq(1), None).unwrap().unwrap();
+    bench.gate.pause(&quota(), Cause::Account, false);
+    assert!(bench.gate.take(Seq(1)).is_none());
+    drop(entry);
+    tokio::time::advance(EVERY).await;
+    assert!(bench.works(2), "and its room is free again");
+}
+
+#[actix_rt::test]
+async fn the_probe_of_a_pause_that_works_closes_the_circuit_too() {
+    let bench = Bench::new(8);
+    assert!(bench.fails(1) && bench.fails(2));
+    bench.gate.pause(&quota(), Cause::Account, false);
+    tokio::time::advance(EVERY).await;
+    assert!(bench.works(3));
+    assert_eq!((bench.circuit(), bench.gate.shut()), (CircuitState::Closed, None));
 }
