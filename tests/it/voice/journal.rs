@@ -68,6 +68,8 @@ async fn a_kill_between_any_two_steps_pays_for_nothing_twice_that_is_settled() {
         assert_eq!(talk.got_in_the_end(&phone).await, ["[voice] echo: ciao"], "killed during {during:?}");
         assert_eq!(Calls::of(&talk.world), Calls { asked: asked + 1, ..all }, "and for the next question");
         assert_eq!(talk.fell_back(&id), None);
+        // Whatever a note does to the process, it is counted from the moment it is looked at.
+        assert_eq!(trace(&talk.world, &id).await["message"]["deaths"], 1, "killed during {during:?}");
         talk.end();
     }
 }
