@@ -75,6 +75,30 @@ async fn a_kill_between_any_two_steps_pays_for_nothing_twice_that_is_settled() {
 }
 
 #[actix_rt::test]
+async fn an_answer_that_waits_for_its_turn_to_be_spoken_is_not_asked_for_again_after_a_kill() {
+    let talk = Talk::new().await;
+    let voices = talk.world.sandbox.elevenlabs.script();
+    // As many as may be spoken at once.
+    voices.next(Route::Speak, 6, Fault::Gate("speaking".into()));
+    let note = |_| talk.deliver(Inbound::voice(&a_phone(), audio::say("ciao")));
+    let ids: Vec<String> = (0..6).map(note).collect();
+    voices.wait_at_gate("speaking", 6, PATIENCE).await.unwrap();
+    let waiting = note(6);
+    let is_asked = async {
+        let asked = ("complete".to_owned(), "done".to_owned());
+        while !steps(&talk.world, &waiting).await.contains(&asked) {}
+    };
+    tokio::time::timeout(PATIENCE, is_asked).await.expect("the answer is durable while it waits");
+    let talk = talk.restart().await;
+    talk.world.sandbox.elevenlabs.script().open("speaking");
+    for id in ids.iter().chain([&waiting]) {
+        talk.server.log.wait_for("task_completed", id).await;
+    }
+    assert_eq!(talk.world.sandbox.openai.chats().len(), 7);
+    talk.end();
+}
+
+#[actix_rt::test]
 async fn a_stop_in_good_order_between_any_two_steps_pays_for_nothing_twice_either() {
     for Death { during, all } in deaths() {
         let world = silent_meta().set("WHATSAPP_RECONCILE_MS", "200").set("SERVER_DRAIN_S", "0");
