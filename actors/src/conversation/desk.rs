@@ -88,9 +88,9 @@ impl Desk {
     /// The gate before `service`; `None` where it is not configured.
     pub(crate) fn gate(&self, service: Service) -> Option<&Gate> {
         match service {
-            Service::WhatsApp => Some(self.whatsapp.gate()),
-            Service::OpenAi => Some(self.openai.gate()),
-            Service::ElevenLabs => self.elevenlabs.as_ref().map(ElevenLabsHandle::gate),
+            Service::WhatsApp => Some(self.whatsapp.client.gate()),
+            Service::OpenAi => Some(self.openai.client.gate()),
+            Service::ElevenLabs => self.elevenlabs.as_ref().map(|voice| voice.client.gate()),
         }
     }
 }

@@ -16,7 +16,6 @@ use super::start::Start;
 use super::{DedupConfig, DedupStats};
 use crate::call::gate::Gate;
 use crate::conversation::Desk;
-use crate::elevenlabs::ElevenLabsHandle;
 use crate::events;
 use crate::load::Ticket;
 use crate::metrics::{Ended, Refused};
@@ -283,9 +282,9 @@ impl Handler<LookAgain> for Dedup {
     type Result = ();
 
     fn handle(&mut self, _: LookAgain, _: &mut Self::Context) {
-        self.desk.openai.look_again();
-        self.desk.whatsapp.look_again();
-        self.desk.elevenlabs.iter().for_each(ElevenLabsHandle::look_again);
+        self.desk.openai.client.look_again();
+        self.desk.whatsapp.client.look_again();
+        self.desk.elevenlabs.iter().for_each(|voice| voice.client.look_again());
     }
 }
 

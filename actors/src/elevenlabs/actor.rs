@@ -22,7 +22,7 @@ use crate::flight::Key;
 /// Calls at the same time: what the smallest paid plan allows with the quick model. More would meet a 429.
 const CALLS_MAX: usize = 6;
 
-pub(super) struct ElevenLabs {
+pub(crate) struct ElevenLabs {
     config: ElevenLabsConfig,
     http: Http,
     attempts: Attempts,

@@ -13,10 +13,9 @@ use parlante_domain::{MessageId, Seq};
 use parlante_ledger::Step;
 
 use crate::call::client::ClientHandle;
-use crate::call::gate::{Entry, Gate, Shut};
+use crate::call::gate::{Entry, Shut};
 use crate::call::stats::ChannelStats;
 use crate::call::{CallConfig, Shared};
-use crate::flight::Key;
 use crate::phase::PhaseWatch;
 use actor::ElevenLabs;
 
@@ -57,7 +56,7 @@ pub(crate) enum Spoken {
 /// The only way to the ElevenLabs client.
 #[derive(Clone)]
 pub struct ElevenLabsHandle {
-    client: ClientHandle<ElevenLabs>,
+    pub(crate) client: ClientHandle<ElevenLabs>,
     deadline: Duration,
     phase: PhaseWatch,
 }
@@ -91,25 +90,5 @@ impl ElevenLabsHandle {
     /// The longest that a whole call takes, all attempts and waits included.
     pub(crate) fn deadline(&self) -> Duration {
         self.deadline
-    }
-
-    /// See [`Gate`].
-    pub(crate) fn gate(&self) -> &Gate {
-        self.client.gate()
-    }
-
-    /// See [`ClientHandle::land`].
-    pub(crate) fn land(&self, key: Key) {
-        self.client.land(key);
-    }
-
-    /// See [`ClientHandle::land_row`].
-    pub(crate) fn land_row(&self, seq: Seq) {
-        self.client.land_row(seq);
-    }
-
-    /// See [`ClientHandle::look_again`].
-    pub(crate) fn look_again(&self) {
-        self.client.look_again();
     }
 }

@@ -23,7 +23,7 @@ use crate::flight::Key;
 /// would only meet the account's own limit.
 const CALLS_MAX: usize = 256;
 
-pub(super) struct OpenAi {
+pub(crate) struct OpenAi {
     config: OpenAiConfig,
     http: Http,
     attempts: Attempts,
@@ -35,14 +35,14 @@ pub(super) struct OpenAi {
 
 /// What is asked.
 #[derive(Clone)]
-pub(super) enum Call {
+pub(crate) enum Call {
     Ask(Question),
     Hear(Recording),
 }
 
 /// What comes of it.
 #[derive(Clone)]
-pub(super) enum Outcome {
+pub(crate) enum Outcome {
     Asked(Asked<ModelAnswer>),
     Heard(Asked<String>),
 }

@@ -13,10 +13,9 @@ use parlante_ledger::{Step, Usage};
 use parlante_wire::Sound;
 
 use crate::call::client::ClientHandle;
-use crate::call::gate::{Entry, Gate, ROOM_MAX, Shut};
+use crate::call::gate::{Entry, ROOM_MAX, Shut};
 use crate::call::stats::ChannelStats;
 use crate::call::{CallConfig, Shared};
-use crate::flight::Key;
 use crate::phase::PhaseWatch;
 use actor::{Call, OpenAi, Outcome};
 
@@ -97,7 +96,7 @@ pub(crate) enum Entered {
 /// The only way to the OpenAI client.
 #[derive(Clone)]
 pub struct OpenAiHandle {
-    client: ClientHandle<OpenAi>,
+    pub(crate) client: ClientHandle<OpenAi>,
     deadline: Duration,
     has_fallback: bool,
     phase: PhaseWatch,
@@ -171,26 +170,6 @@ impl OpenAiHandle {
     /// The longest that a whole call takes, all attempts and waits included.
     pub(crate) fn deadline(&self) -> Duration {
         self.deadline
-    }
-
-    /// See [`Gate`].
-    pub(crate) fn gate(&self) -> &Gate {
-        self.client.gate()
-    }
-
-    /// See [`ClientHandle::land`].
-    pub(crate) fn land(&self, key: Key) {
-        self.client.land(key);
-    }
-
-    /// See [`ClientHandle::land_row`].
-    pub(crate) fn land_row(&self, seq: Seq) {
-        self.client.land_row(seq);
-    }
-
-    /// See [`ClientHandle::look_again`].
-    pub(crate) fn look_again(&self) {
-        self.client.look_again();
     }
 }
 

@@ -26,7 +26,7 @@ const CALLS_MAX: usize = 128;
 /// Typing indicators at the same time; beyond it they are left out.
 const TYPING_MAX: usize = 64;
 
-pub(super) struct WhatsApp {
+pub(crate) struct WhatsApp {
     pub(super) config: WhatsAppConfig,
     pub(super) http: Http,
     pub(super) attempts: Attempts,
@@ -37,7 +37,7 @@ pub(super) struct WhatsApp {
 
 /// What is asked.
 #[derive(Clone)]
-pub(super) enum Call {
+pub(crate) enum Call {
     Send(Outgoing),
     Upload(Upload),
     Fetch(Fetch),
@@ -45,7 +45,7 @@ pub(super) enum Call {
 
 /// What comes of it.
 #[derive(Clone)]
-pub(super) enum Outcome {
+pub(crate) enum Outcome {
     Sent(Sent),
     Uploaded(Handed<MediaId>),
     Fetched(Handed<Bytes>),

@@ -17,7 +17,7 @@ use parlante_wire::graph;
 use parlante_wire::outcome::Outcome as Means;
 
 use crate::call::client::ClientHandle;
-use crate::call::gate::{Entry, Gate, ROOM_MAX, Shut};
+use crate::call::gate::{Entry, ROOM_MAX, Shut};
 use crate::call::stats::ChannelStats;
 use crate::call::{CallConfig, Shared};
 use crate::flight::Key;
@@ -125,7 +125,7 @@ pub(crate) enum Entering {
 /// The only way to the WhatsApp client.
 #[derive(Clone)]
 pub struct WhatsAppHandle {
-    client: ClientHandle<WhatsApp>,
+    pub(crate) client: ClientHandle<WhatsApp>,
     deadline: Duration,
     phase: PhaseWatch,
 }
@@ -225,25 +225,5 @@ impl WhatsAppHandle {
     /// The longest that a whole call takes, all attempts and waits included.
     pub(crate) fn deadline(&self) -> Duration {
         self.deadline
-    }
-
-    /// See [`Gate`].
-    pub(crate) fn gate(&self) -> &Gate {
-        self.client.gate()
-    }
-
-    /// See [`ClientHandle::land`].
-    pub(crate) fn land(&self, key: Key) {
-        self.client.land(key);
-    }
-
-    /// See [`ClientHandle::land_row`].
-    pub(crate) fn land_row(&self, seq: Seq) {
-        self.client.land_row(seq);
-    }
-
-    /// See [`ClientHandle::look_again`].
-    pub(crate) fn look_again(&self) {
-        self.client.look_again();
     }
 }

@@ -237,9 +237,7 @@ impl Drive {
 
     /// The ledger knows better what becomes of this row: gone, another person's, settled by a status. It is read again.
     fn changed_meanwhile(&self) {
-        self.desk.openai.land_row(self.row.seq);
-        self.desk.whatsapp.land_row(self.row.seq);
-        self.desk.elevenlabs.iter().for_each(|voice| voice.land_row(self.row.seq));
+        self.forget_calls();
         self.desk.started.use_up(self.row.seq, self.elapsed());
     }
 
@@ -312,19 +310,23 @@ impl Drive {
 
     /// Nothing more will come of this row: whatever was kept for it in memory goes.
     fn closed(&self) {
-        self.desk.openai.land_row(self.row.seq);
-        self.desk.whatsapp.land_row(self.row.seq);
-        self.desk.elevenlabs.iter().for_each(|voice| voice.land_row(self.row.seq));
+        self.forget_calls();
         self.desk.started.end(self.row.seq);
+    }
+
+    fn forget_calls(&self) {
+        self.desk.openai.client.land_row(self.row.seq);
+        self.desk.whatsapp.client.land_row(self.row.seq);
+        self.desk.elevenlabs.iter().for_each(|voice| voice.client.land_row(self.row.seq));
     }
 
     /// The result of a step is in the ledger; its client need not keep it any longer.
     fn land(&self, step: Step) {
         let key = (self.row.seq, step);
         match step {
-            Step::Transcribe | Step::Complete => self.desk.openai.land(key),
-            Step::Speak => self.desk.elevenlabs.iter().for_each(|elevenlabs| elevenlabs.land(key)),
-            Step::Upload | Step::Send(_) => self.desk.whatsapp.land(key),
+            Step::Transcribe | Step::Complete => self.desk.openai.client.land(key),
+            Step::Speak => self.desk.elevenlabs.iter().for_each(|elevenlabs| elevenlabs.client.land(key)),
+            Step::Upload | Step::Send(_) => self.desk.whatsapp.client.land(key),
         }
     }
 

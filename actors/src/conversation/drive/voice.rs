@@ -52,7 +52,7 @@ impl Drive {
         let (seq, message_id) = (self.row.seq, self.row.message_id.clone());
         let fetch = Fetch { seq, message_id, number: self.row.number.clone(), media, until };
         let fetched = self.while_typing(until, self.desk.whatsapp.fetch(fetch)).await;
-        self.desk.whatsapp.land((seq, Step::Transcribe));
+        self.desk.whatsapp.client.land((seq, Step::Transcribe));
         let audio = match fetched {
             Some(Handed::Done { value, .. }) => value,
             Some(Handed::Postponed { unsent: Some(shut), .. }) => return Ok(self.kept_out(Some(shut))),
@@ -154,7 +154,7 @@ impl Drive {
             return Ok(self.spoken(spoken));
         }
         // What the model wrote and was paid for is durable before any wait.
-        if voice.gate().is_busy()
+        if voice.client.gate().is_busy()
             && let Some(paused) = self.record().await?
         {
             return Ok(Next::Stop(paused));
