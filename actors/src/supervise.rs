@@ -17,6 +17,7 @@ use std::time::Duration;
 use actix::dev::ContextFut;
 use actix::{Actor, Addr, Context, Supervised};
 use actix_rt::time::{Instant, Sleep};
+use parlante_domain::{Clock, Millis};
 use tokio::sync::watch;
 
 use crate::events;
@@ -31,23 +32,33 @@ pub const BUDGET_WINDOW: Duration = Duration::from_secs(60);
 const BACKOFF: Duration = Duration::from_millis(50);
 const BACKOFF_MAX: Duration = Duration::from_secs(5);
 
-/// Restart counts of the whole system, for `/stats`, and the word of the first actor that had to be given up.
-#[derive(Debug, Clone)]
+/// Restarts of the whole system, for operators, and the word of the first actor that had to be given up.
+#[derive(Clone)]
 pub struct Restarts {
-    by_actor: Arc<Mutex<BTreeMap<&'static str, u64>>>,
+    clock: Arc<dyn Clock>,
+    by_actor: Arc<Mutex<BTreeMap<&'static str, Restarted>>>,
     gave_up: watch::Sender<Option<&'static str>>,
 }
 
-impl Default for Restarts {
-    fn default() -> Self {
-        Self { by_actor: Arc::default(), gave_up: watch::Sender::new(None) }
-    }
+/// The restarts of the actors of one name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Restarted {
+    /// Since start.
+    pub count: u64,
+    /// When it was last.
+    pub last: Millis,
 }
 
 impl Restarts {
-    /// Restarts since start, by actor.
+    /// None yet.
     #[must_use]
-    pub fn by_actor(&self) -> BTreeMap<&'static str, u64> {
+    pub fn new(clock: Arc<dyn Clock>) -> Self {
+        Self { clock, by_actor: Arc::default(), gave_up: watch::Sender::new(None) }
+    }
+
+    /// Who was restarted since start.
+    #[must_use]
+    pub fn by_actor(&self) -> BTreeMap<&'static str, Restarted> {
         self.by_actor.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
@@ -64,7 +75,10 @@ impl Restarts {
     }
 
     fn count(&self, actor: &'static str) {
-        *self.by_actor.lock().unwrap_or_else(PoisonError::into_inner).entry(actor).or_default() += 1;
+        let last = self.clock.now();
+        let mut by_actor = self.by_actor.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = by_actor.get(actor).map_or(0, |restarted| restarted.count) + 1;
+        by_actor.insert(actor, Restarted { count, last });
     }
 }
 

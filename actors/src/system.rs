@@ -108,7 +108,7 @@ impl Actors {
     /// Starts all actors. `None` if the core thread died over it.
     pub async fn start(config: Config, deps: Deps) -> Option<Self> {
         let (switch, phase) = PhaseWatch::new();
-        let (restarts, working) = (Restarts::default(), Working::default());
+        let (restarts, working) = (Restarts::new(deps.clock.clone()), Working::default());
         let core = Arbiter::new().handle();
         let (started, dedup) = oneshot::channel();
         let persona = watch::Sender::new(deps.live.persona);

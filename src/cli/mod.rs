@@ -15,7 +15,7 @@ mod trace;
 
 use std::ffi::OsString;
 use std::fmt::Display;
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -143,9 +143,12 @@ pub(crate) fn settings(config: Option<PathBuf>) -> Result<Settings, Failure> {
     Settings::load(Source::from_process(config)).map_err(Failure::wrong)
 }
 
-/// Prints one line for the person at the terminal.
+/// Prints one line for the person at the terminal. One who has seen enough (`| head`) is no failure.
 pub(crate) fn say(line: impl Display) -> Result<(), Failure> {
-    writeln!(std::io::stdout(), "{line}").map_err(Failure::failed)
+    match writeln!(std::io::stdout(), "{line}") {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        written => written.map_err(Failure::failed),
+    }
 }
 
 #[cfg(test)]

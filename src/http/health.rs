@@ -1,12 +1,14 @@
 //! `GET /health`: live, ready, and how it goes. Nothing is asked of a provider here; a timer does that.
 
 use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use derive_more::Display;
 use parlante_actors::call::CircuitState;
-use parlante_actors::call::stats::ChannelStats;
+use parlante_actors::call::stats::{ChannelStats, Probed};
+use parlante_actors::metrics::name;
 use parlante_domain::time::as_millis;
 use parlante_domain::{Millis, Service};
 use serde::{Serialize, Serializer};
@@ -37,28 +39,33 @@ impl Serialize for Status {
 struct Health {
     status: Status,
     #[serde(skip_serializing_if = "Option::is_none")]
-    checks: Option<BTreeMap<String, Check>>,
+    checks: Option<BTreeMap<&'static str, Check>>,
 }
 
 #[derive(Serialize)]
 struct Check {
     status: Status,
-    /// RFC 3339; missing: since start.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    since: Option<Time>,
+    /// When it became so, RFC 3339. Where nobody was told of the moment: when it was first seen.
+    since: Time,
     #[serde(skip_serializing_if = "Option::is_none")]
     latency_ms: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
 }
 
-impl Check {
-    fn new(status: Status, since: Option<Millis>, reason: Option<String>) -> Self {
-        Self { status, since: since.map(Time), latency_ms: None, reason }
-    }
+/// What a look at one thing brings; the best if nothing is said against it.
+struct Look {
+    status: Status,
+    since: Option<Millis>,
+    latency: Option<Duration>,
+    reason: Option<String>,
+}
 
-    fn of(stats: &ChannelStats) -> (String, Self) {
-        (stats.service().to_string(), Self::of_channel(stats))
+impl Look {
+    const OK: Self = Self { status: Status::Ok, since: None, latency: None, reason: None };
+
+    fn bad(status: Status, since: Option<Millis>, reason: impl Into<String>) -> Self {
+        Self { status, since, latency: None, reason: Some(reason.into()) }
     }
 
     fn of_channel(stats: &ChannelStats) -> Self {
@@ -66,37 +73,77 @@ impl Check {
         let broken = if stats.service() == Service::WhatsApp { Status::Down } else { Status::Degraded };
         let channel = stats.channel();
         if !stats.is_configured() {
-            return Self::new(Status::Off, None, None);
+            return Self { status: Status::Off, ..Self::OK };
         }
         if let Some((code, since)) = channel.paused {
-            return Self::new(broken, Some(since), Some(format!("paused: {}", code.as_str())));
+            return Self::bad(broken, Some(since), format!("paused: {}", code.as_str()));
         }
         if channel.circuit != CircuitState::Closed {
-            return Self::new(broken, channel.since, Some(format!("circuit {}", channel.circuit)));
+            return Self::bad(broken, channel.since, format!("circuit {}", channel.circuit));
         }
         match channel.probe {
-            None => Self::new(Status::Unknown, None, None),
-            Some(probed) => match probed.result {
-                Ok(took) => {
-                    let check = Self::new(Status::Ok, Some(probed.since), None);
-                    Self { latency_ms: Some(as_millis(took)), ..check }
-                }
-                Err(code) => Self::new(Status::Degraded, Some(probed.since), Some(code.as_str().to_owned())),
-            },
+            None => Self { status: Status::Unknown, ..Self::OK },
+            Some(Probed { result: Ok(took), since }) => {
+                Self { since: Some(since), latency: Some(took), ..Self::OK }
+            }
+            Some(Probed { result: Err(code), since }) => {
+                Self::bad(Status::Degraded, Some(since), code.as_str())
+            }
         }
+    }
+
+    /// The worse of the two; this one where they are alike.
+    fn or(self, other: Option<Self>) -> Self {
+        match other {
+            Some(other) if other.status > self.status => other,
+            _ => self,
+        }
+    }
+}
+
+/// Since when each check says what it says.
+pub(crate) struct Turned {
+    started: Millis,
+    by_check: Mutex<BTreeMap<&'static str, (Status, Millis)>>,
+}
+
+impl Turned {
+    pub(crate) fn new(started: Millis) -> Self {
+        Self { started, by_check: Mutex::default() }
+    }
+
+    /// `known`: the moment, where the check was told of it.
+    fn since(&self, check: &'static str, status: Status, known: Option<Millis>, now: Millis) -> Millis {
+        let mut by_check = self.by_check.lock().unwrap_or_else(PoisonError::into_inner);
+        let since = known.unwrap_or(match by_check.get(check) {
+            Some((before, since)) if *before == status => *since,
+            None if status <= Status::Ok => self.started,
+            _ => now,
+        });
+        by_check.insert(check, (status, since));
+        since
     }
 }
 
 /// A message that nobody has begun for so long waits too long, whatever the reason.
 const WAIT_MAX: Duration = Duration::from_secs(120);
+/// What went wrong once and is over is told for so long: whoever looks every few minutes sees it.
+const RECENT: Duration = Duration::from_secs(300);
 
 /// 200 `ok` or `degraded`, or 503 `down`. What is off or unknown degrades nothing. The detail is for operators.
 pub(super) async fn health(app: web::Data<App>, request: HttpRequest) -> HttpResponse {
-    let mut checks: BTreeMap<String, Check> = app.channels.iter().map(Check::of).collect();
-    checks.insert("ledger".to_owned(), ledger(&app));
-    checks.insert("dedup".to_owned(), dedup(&app));
-    checks.insert("queue".to_owned(), queue(&app).await);
-    checks.insert("webhook".to_owned(), webhook(&app));
+    let channels = app.channels.iter().map(|stats| {
+        let name = name(stats.service());
+        (name, Look::of_channel(stats).or(restarted(&app, name)))
+    });
+    let own = [
+        ("ledger", ledger(&app)),
+        ("dedup", dedup(&app).or(restarted(&app, "dedup"))),
+        ("queue", queue(&app).await.or(overflowed(&app)).or(restarted(&app, "conversation"))),
+        ("webhook", webhook(&app).or(restarted(&app, "ingress"))),
+    ];
+    let checks: BTreeMap<_, _> =
+        channels.chain(own).map(|(name, look)| (name, check(&app, name, look))).collect();
     let status = checks.values().map(|check| check.status).max().unwrap_or(Status::Ok).max(Status::Ok);
     let checks = app.doors().guard.admit(&request).is_ok().then_some(checks);
     let mut answer =
@@ -104,39 +151,66 @@ pub(super) async fn health(app: web::Data<App>, request: HttpRequest) -> HttpRes
     answer.json(Health { status, checks })
 }
 
-fn ledger(app: &App) -> Check {
-    if app.is_durable() {
-        Check::new(Status::Ok, None, None)
-    } else {
-        Check::new(Status::Down, None, Some("the last commit failed".to_owned()))
+fn check(app: &App, name: &'static str, look: Look) -> Check {
+    let Look { status, since, latency, reason } = look;
+    let since = Time(app.turned.since(name, status, since, app.clock.now()));
+    Check { status, since, latency_ms: latency.map(as_millis), reason }
+}
+
+/// Sees each turn of the ledger's as it comes, so that `since` is exact.
+pub(super) async fn watch_ledger(app: web::Data<App>) {
+    let mut commits = app.ledger_commits.clone();
+    while commits.changed().await.is_ok() {
+        check(&app, "ledger", ledger(&app));
     }
 }
 
-fn dedup(app: &App) -> Check {
+fn ledger(app: &App) -> Look {
+    if app.is_durable() { Look::OK } else { Look::bad(Status::Down, None, "the last commit failed") }
+}
+
+fn dedup(app: &App) -> Look {
     let (waiting, room) = app.dedup.waiting();
     if waiting < room / 2 {
-        return Check::new(Status::Ok, None, None);
+        return Look::OK;
     }
-    Check::new(Status::Degraded, None, Some(format!("{waiting} webhooks wait, of {room} that may")))
+    Look::bad(Status::Degraded, None, format!("{waiting} webhooks wait, of {room} that may"))
 }
 
-async fn queue(app: &App) -> Check {
+async fn queue(app: &App) -> Look {
     let Some(oldest) = app.oldest_waiting().await else {
-        return Check::new(Status::Unknown, None, Some("the ledger did not answer".to_owned()));
+        return Look {
+            status: Status::Unknown,
+            reason: Some("the ledger did not answer".to_owned()),
+            ..Look::OK
+        };
     };
     let waited = oldest.map_or(Duration::ZERO, |since| app.clock.now().since(since));
     if waited < WAIT_MAX {
-        return Check::new(Status::Ok, None, None);
+        return Look::OK;
     }
     let reason = format!("the oldest message has waited for {} s", waited.as_secs());
-    Check::new(Status::Degraded, oldest, Some(reason))
+    Look::bad(Status::Degraded, oldest.map(|since| since + WAIT_MAX), reason)
 }
 
-fn webhook(app: &App) -> Check {
-    if app.signatures.is_secret_suspect() {
-        return Check::new(Status::Degraded, None, Some("app_secret_suspect".to_owned()));
+fn overflowed(app: &App) -> Option<Look> {
+    let at = app.dedup.stats().overflowed().filter(|at| app.clock.now().since(*at) < RECENT)?;
+    let reason = "messages were refused: somebody wrote more than may wait (event user_queue_overflow)";
+    Some(Look::bad(Status::Degraded, Some(at), reason))
+}
+
+fn restarted(app: &App, actor: &str) -> Option<Look> {
+    let restarted = *app.restarts.by_actor().get(actor)?;
+    let reason = format!("{actor} was restarted after a panic (event actor_restarted)");
+    let is_recent = app.clock.now().since(restarted.last) < RECENT;
+    is_recent.then(|| Look::bad(Status::Degraded, Some(restarted.last), reason))
+}
+
+fn webhook(app: &App) -> Look {
+    match app.doors().signatures.suspect_since() {
+        Some(since) => Look::bad(Status::Degraded, Some(since), "app_secret_suspect"),
+        None => Look::OK,
     }
-    Check::new(Status::Ok, None, None)
 }
 
 /// The process runs.

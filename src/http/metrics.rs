@@ -121,7 +121,7 @@ impl Gauges {
         );
         registry.register("remembered_ids", "Message ids that are known", self.ids.clone());
         registry.register("ledger_durable", "1 if the last commit went well", self.durable.clone());
-        let suspect = "1 while bad signatures have come and no good one: the app secret may be another app's";
+        let suspect = "1 while only bad signatures have come since the secrets were read: they may be another app's";
         registry.register("app_secret_suspect", suspect, self.secret_suspect.clone());
         let oldest = "How long the oldest message that nobody has begun has waited";
         registry.register_with_unit("queue_oldest", oldest, Unit::Seconds, self.oldest.clone());
@@ -176,12 +176,12 @@ pub(super) async fn metrics(app: web::Data<App>, request: HttpRequest) -> HttpRe
 fn gather(app: &Arc<App>, counts: Option<Counts>) {
     let gauges = &app.scrape.gauges;
     app.channels.iter().filter(|stats| stats.is_configured()).for_each(|stats| gauges.channel(stats));
-    for (actor, restarts) in app.restarts.by_actor() {
-        raise(&gauges.restarts.get_or_create(&ByActor { actor }), restarts);
+    for (actor, restarted) in app.restarts.by_actor() {
+        raise(&gauges.restarts.get_or_create(&ByActor { actor }), restarted.count);
     }
     gauges.conversations.set(i64::try_from(app.dedup.stats().conversations()).unwrap_or(i64::MAX));
     gauges.durable.set(i64::from(app.is_durable()));
-    gauges.secret_suspect.set(i64::from(app.signatures.is_secret_suspect()));
+    gauges.secret_suspect.set(i64::from(app.doors().signatures.suspect_since().is_some()));
     gauges.wal_bytes.set(gauge((app.scrape.wal)()));
     if let Some(counts) = counts {
         let waited = counts.oldest_waiting.map(|since| app.clock.now().since(since));

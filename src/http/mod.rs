@@ -8,6 +8,7 @@
 //! - [`guard`]: who may see the operator's routes.
 //! - [`metrics`]: what Prometheus reads.
 //! - [`peer`]: whose address goes into the log.
+//! - [`signatures`]: whether the app secret may be another app's.
 //! - [`span`]: what a request's tracing span tells.
 
 pub(crate) mod admin;
@@ -16,6 +17,7 @@ mod guard;
 mod health;
 mod metrics;
 mod peer;
+mod signatures;
 mod span;
 mod stats;
 mod webhook;
@@ -23,7 +25,6 @@ mod webhook;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use actix_rt::time::Instant;
@@ -43,7 +44,9 @@ use tracing_actix_web::TracingLogger;
 use crate::settings::{Network, Secret, Settings};
 use arriving::Arriving;
 use guard::{Guard, Password};
+use health::Turned;
 use metrics::Scrape;
+use signatures::Signatures;
 use span::RequestSpan;
 
 /// Webhook bodies in memory at once: 128 of 3 MiB are 384 MiB at the very worst; beyond it 503, and Meta comes again.
@@ -62,6 +65,7 @@ pub struct Doors {
     pub(crate) verified: bool,
     pub(crate) verify_token: Option<Password>,
     pub(crate) guard: Guard,
+    pub(crate) signatures: Signatures,
 }
 
 impl Doors {
@@ -72,36 +76,13 @@ impl Doors {
             verified: !settings.whatsapp.app_secrets.is_empty(),
             verify_token: settings.whatsapp.verify_token.as_ref().map(Secret::expose).map(Password::new),
             guard: Guard::new(settings.admin.token.as_ref().map(Secret::expose)),
+            signatures: Signatures::default(),
         }
-    }
-}
-
-/// Signatures since start, good and bad.
-#[derive(Default)]
-pub(crate) struct Signatures {
-    good: AtomicU64,
-    bad: AtomicU64,
-}
-
-impl Signatures {
-    pub(crate) fn was_good(&self) {
-        self.good.fetch_add(1, Ordering::Relaxed);
-    }
-
-    pub(crate) fn was_bad(&self) {
-        self.bad.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// So many bad ones and none good: rather our secret is wrong than everybody else's.
-    pub(crate) fn is_secret_suspect(&self) -> bool {
-        self.good.load(Ordering::Relaxed) == 0 && self.bad.load(Ordering::Relaxed) >= SUSPECT
     }
 }
 
 /// See [`App::oldest_waiting`].
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// See [`Signatures::is_secret_suspect`]: more than a scanner that happens by sends, fewer than Meta does in a minute.
-const SUSPECT: u64 = 20;
 
 /// What handlers may reach.
 pub struct App {
@@ -116,7 +97,7 @@ pub struct App {
     pub(crate) scrape: Scrape,
     pub(crate) bodies: Arc<Semaphore>,
     pub(crate) arriving: Arriving,
-    pub(crate) signatures: Signatures,
+    pub(crate) turned: Turned,
     oldest: Mutex<Option<(Instant, Option<Millis>)>>,
     doors: watch::Receiver<Arc<Doors>>,
     pub(crate) trusted_proxies: Vec<Network>,
@@ -143,10 +124,10 @@ impl App {
             channels: actors.channels.clone(),
             core: actors.core.clone(),
             scrape: Scrape::new(metrics, ledger, clock.now()),
+            turned: Turned::new(clock.now()),
             clock,
             bodies: Arc::new(Semaphore::new(BODIES_MAX)),
             arriving: Arriving::default(),
-            signatures: Signatures::default(),
             oldest: Mutex::default(),
             doors,
             trusted_proxies: settings.server.trusted_proxies.clone(),
@@ -196,6 +177,7 @@ pub fn bind(address: SocketAddr) -> io::Result<(TcpListener, SocketAddr)> {
 /// If the system refuses the listener.
 pub fn serve(listener: TcpListener, app: App, ingress: IngressConfig) -> io::Result<actix_web::dev::Server> {
     let app = web::Data::new(app);
+    actix_rt::spawn(health::watch_ledger(app.clone()));
     let workers = std::thread::available_parallelism().map_or(1, usize::from).min(WORKERS_MAX);
     let server = HttpServer::new(move || {
         // One ingress per worker, started here because it is stateless and belongs to its worker.

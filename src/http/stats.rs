@@ -91,7 +91,8 @@ pub(super) async fn stats(app: web::Data<App>, request: HttpRequest) -> HttpResp
 }
 
 fn gather(app: &App, counts: Counts) -> Stats {
-    let by_actor = app.restarts.by_actor();
+    let by_actor: BTreeMap<_, _> =
+        app.restarts.by_actor().into_iter().map(|(actor, restarted)| (actor, restarted.count)).collect();
     let dedup = app.dedup.stats();
     Stats {
         active_conversations: dedup.conversations(),

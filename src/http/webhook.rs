@@ -55,8 +55,9 @@ pub(super) async fn deliver(
     }
     let ip = peer::ip(&request, &app.trusted_proxies);
     let signature = signature(&request);
-    if app.doors().verified && signature.is_none() {
-        app.signatures.was_bad();
+    let doors = app.doors();
+    if doors.verified && signature.is_none() {
+        doors.signatures.was_bad(app.clock.now());
         events::webhook_signature_missing(&ip);
         return HttpResponse::Unauthorized().finish();
     }
@@ -75,11 +76,11 @@ pub(super) async fn deliver(
     });
     match delivered.await {
         Ok(Ok(())) => {
-            app.signatures.was_good();
+            doors.signatures.was_good();
             HttpResponse::Ok().finish()
         }
         Ok(Err(Refused::Signature)) => {
-            app.signatures.was_bad();
+            doors.signatures.was_bad(app.clock.now());
             HttpResponse::Unauthorized().finish()
         }
         Ok(Err(Refused::NotAnObject)) => HttpResponse::BadRequest().finish(),

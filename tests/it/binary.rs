@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use parlante_sandbox::{Fault, Inbound, Route, SignatureMode, bsuid_of};
 use serde_json::Value;
 
-use crate::support::{Process, World, a_phone, get, get_with, persona_text};
+use crate::support::{BINARY, Process, World, a_phone, get, get_with, persona_text};
 
 /// SQLite's page.
 const PAGE: usize = 4096;
@@ -250,4 +250,21 @@ fn is_an_event(line: &Value) {
     assert!(line["level"].as_str().is_some_and(|level| !level.is_empty()), "{line}");
     assert!(line["event"].as_str().is_some_and(|event| !event.is_empty()), "{line}");
     assert!(line["error_code"].is_null() || line["error_code"].is_string(), "{line}");
+}
+
+#[test]
+fn whoever_reads_only_the_first_lines_gets_no_complaint() {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let world = tempfile::TempDir::new().unwrap();
+    let told = std::process::Command::new(BINARY)
+        .args(["check", "--show"])
+        .current_dir(world.path())
+        .env_clear()
+        .stdout(writer)
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .and_then(std::process::Child::wait_with_output)
+        .unwrap();
+    assert_eq!((told.status.code(), String::from_utf8_lossy(&told.stderr).as_ref()), (Some(0), ""));
 }

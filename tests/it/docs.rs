@@ -172,6 +172,30 @@ fn the_runbook_knows_every_event() {
     }
 }
 
+/// Whoever is called for a provider is told of the command that asks it.
+#[actix_rt::test]
+async fn the_pages_name_the_checks_of_doctor() {
+    let (_, json, _) = World::new().run(&["doctor", "--json"]).await;
+    let checks: Vec<serde_json::Value> = serde_json::from_str(&json).unwrap();
+    let checks: Vec<&str> = checks.iter().map(|check| check["check"].as_str().unwrap()).collect();
+    let mut named = BTreeSet::new();
+    for (name, page) in pages() {
+        let of_provider = ["whatsapp", "openai", "elevenlabs", "provider", "ledger"];
+        if of_provider.iter().any(|provider| name.starts_with(provider)) {
+            assert!(commands(&page).contains(&"parlante doctor"), "{name} does not say to run doctor");
+        }
+        let is_check = |word: &&str| {
+            let family = ["whatsapp_", "openai_", "elevenlabs_", "webhook_loop"];
+            family.iter().any(|family| word.starts_with(family)) && !word.contains(' ')
+        };
+        for word in ticked(&page).into_iter().filter(is_check) {
+            assert!(checks.contains(&word), "{name}: doctor has no check {word}: {checks:?}");
+            named.insert(word.to_owned());
+        }
+    }
+    assert!(named.len() >= 10, "{named:?}");
+}
+
 #[actix_rt::test]
 async fn every_command_can_be_run() {
     let world = World::new().set("ADMIN_TOKEN", "let-me-in");

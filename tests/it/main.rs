@@ -17,6 +17,7 @@ mod docs;
 mod doctor;
 mod doors;
 mod fates;
+mod health;
 mod house;
 mod model;
 mod operator;

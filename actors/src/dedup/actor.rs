@@ -111,7 +111,7 @@ impl Dedup {
     /// After the commit: count, log, remember, wake.
     fn committed(&mut self, items: Vec<Item>, accepted: Accepted, now: Millis) {
         for (item, verdict) in items.into_iter().zip(accepted.verdicts) {
-            self.tell(&item, &verdict);
+            self.tell(&item, &verdict, now);
             if let Verdict::ChannelFault { code } = &verdict {
                 // Before the wakes: the part that goes again must find the gate shut.
                 self.desk.whatsapp.pause(code);
@@ -140,7 +140,7 @@ impl Dedup {
         self.stats.set_conversations(self.directory.len());
     }
 
-    fn tell(&self, item: &Item, verdict: &Verdict) {
+    fn tell(&self, item: &Item, verdict: &Verdict, now: Millis) {
         match (item, verdict) {
             (Item::Message(message), Verdict::Accepted { user, .. }) => {
                 self.desk.metrics.accepted();
@@ -148,6 +148,7 @@ impl Dedup {
             }
             (Item::Message(message), Verdict::Overflow { user, backlog }) => {
                 self.desk.metrics.refused(Refused::Overflow);
+                self.stats.overflow(now);
                 events::user_queue_overflow(&message.id, &user.masked(), *backlog);
             }
             (Item::Message(message), Verdict::Stale { user }) => {

@@ -15,11 +15,11 @@ mod recall;
 mod start;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use actix::Addr;
-use parlante_domain::{Item, PersonId};
+use parlante_domain::{Item, Millis, PersonId};
 use parlante_ledger::{AcceptRules, Wake};
 
 use crate::conversation::Desk;
@@ -60,6 +60,8 @@ struct Numbers {
     hits: AtomicU64,
     misses: AtomicU64,
     conversations: AtomicUsize,
+    /// 0: never.
+    overflowed: AtomicI64,
 }
 
 impl DedupStats {
@@ -79,6 +81,17 @@ impl DedupStats {
     #[must_use]
     pub fn conversations(&self) -> usize {
         self.0.conversations.load(Ordering::Relaxed)
+    }
+
+    /// When somebody last wrote more than may wait.
+    #[must_use]
+    pub fn overflowed(&self) -> Option<Millis> {
+        let at = self.0.overflowed.load(Ordering::Relaxed);
+        (at != 0).then_some(Millis(at))
+    }
+
+    fn overflow(&self, now: Millis) {
+        self.0.overflowed.store(now.0, Ordering::Relaxed);
     }
 
     fn hit(&self) {

@@ -45,6 +45,15 @@ fn post(restarts: &Restarts) -> Post {
     }
 }
 
+/// A wall clock that stands.
+struct At(i64);
+
+impl Clock for At {
+    fn now(&self) -> Millis {
+        Millis(self.0)
+    }
+}
+
 /// A paused clock: no thread and no socket takes part.
 fn paused(test: impl Future<Output = ()>) {
     let runtime =
@@ -55,21 +64,21 @@ fn paused(test: impl Future<Output = ()>) {
 #[test]
 fn a_panic_loses_only_the_message_in_progress() {
     paused(async {
-        let restarts = Restarts::default();
+        let restarts = Restarts::new(Arc::new(At(7)));
         let addr = start(post(&restarts), Fragile::default());
         assert_eq!(addr.send(Ask { panic: false }).await, Ok(1));
         let (bad, good) = (addr.send(Ask { panic: true }), addr.send(Ask { panic: false }));
         let (bad, good) = futures_util::future::join(bad, good).await;
         assert!(bad.is_err());
         assert_eq!(good, Ok(1), "the address survives, the queued message is answered, the state is new");
-        assert_eq!(restarts.by_actor()["fragile"], 1);
+        assert_eq!(restarts.by_actor()["fragile"], Restarted { count: 1, last: Millis(7) });
     });
 }
 
 #[test]
 fn the_budget_is_ten_in_a_minute() {
     paused(async {
-        let restarts = Restarts::default();
+        let restarts = Restarts::new(Arc::new(At(7)));
         let addr = start(post(&restarts), Fragile::default());
         for _ in 0..BUDGET {
             assert!(addr.send(Ask { panic: true }).await.is_err());
@@ -84,7 +93,7 @@ fn the_budget_is_ten_in_a_minute() {
 #[test]
 fn old_restarts_do_not_count() {
     paused(async {
-        let restarts = Restarts::default();
+        let restarts = Restarts::new(Arc::new(At(7)));
         let addr = start(post(&restarts), Fragile::default());
         for _ in 0..2 * BUDGET {
             assert!(addr.send(Ask { panic: true }).await.is_err());
@@ -97,7 +106,7 @@ fn old_restarts_do_not_count() {
 #[test]
 fn an_actor_without_addresses_ends() {
     paused(async {
-        let restarts = Restarts::default();
+        let restarts = Restarts::new(Arc::new(At(7)));
         let mut gone = post(&restarts);
         gone.load = Load::default();
         let addr = start(gone, Fragile::default());

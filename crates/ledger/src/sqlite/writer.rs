@@ -225,7 +225,8 @@ impl Thread {
                 let _ = self.db.execute_batch("ROLLBACK");
                 Err(LedgerError::Unavailable { reason: "a command panicked".to_owned() })
             });
-        self.commits.send_replace(committed.is_ok());
+        // Whoever watches is woken when it turns, not by each commit.
+        self.commits.send_if_modified(|well| std::mem::replace(well, committed.is_ok()) != committed.is_ok());
         if let Some(observer) = self.observer.get() {
             observer(began.elapsed(), group.len());
         }
