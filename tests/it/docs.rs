@@ -1,5 +1,7 @@
 //! What the documents and the files for operators say is true: names, links, commands, alerts, settings.
 
+mod commands;
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -9,9 +11,6 @@ use parlante::settings;
 
 use crate::support::{PATIENCE, World, get_with};
 
-/// The program's own commands are run; these are other people's.
-const OTHERS: [&str; 11] =
-    ["curl", "journalctl", "systemctl", "docker", "cargo", "df", "dmesg", "iostat", "ls", "lsof", "caddy"];
 const ALERTS: &str = include_str!("../../deploy/alerts.yml");
 const ALERTS_TEST: &str = include_str!("../../deploy/alerts_test.yml");
 
@@ -194,44 +193,6 @@ async fn the_pages_name_the_checks_of_doctor() {
         }
     }
     assert!(named.len() >= 10, "{named:?}");
-}
-
-#[actix_rt::test]
-async fn every_command_can_be_run() {
-    let world = World::new().set("ADMIN_TOKEN", "let-me-in");
-    let server = world.start().await;
-    let (events, mut own, mut asked) = (events(), 0, BTreeSet::new());
-    for document in documents() {
-        for line in commands(&read(&document)) {
-            let line = line.strip_prefix("docker compose exec parlante ").unwrap_or(line);
-            let mut words = line.split_whitespace().skip_while(|word| word.contains('='));
-            match words.next() {
-                Some("parlante") => {
-                    let call: Vec<&str> = words.chain(["--help"]).collect();
-                    let (code, _, complaint) = world.run(&call).await;
-                    assert_eq!(code, 0, "{line}: {complaint}");
-                    own += 1;
-                }
-                // The settings of README's example.
-                None => {}
-                Some("./test") => assert!(root().join("test").exists()),
-                Some(other) => assert!(OTHERS.contains(&other), "{line} in {}", document.display()),
-            }
-            asked.extend(between(line, "http://127.0.0.1:3000", " ").map(str::to_owned));
-            for event in between(line, "\"event\":\"", "\"") {
-                assert!(events.contains(event), "{line}");
-            }
-        }
-    }
-    assert!(own > 20, "only {own} of our own");
-    assert!(asked.len() >= 3, "{asked:?}");
-    for path in asked {
-        let (status, body) = get_with(&server.url(&path), &[("authorization", "Bearer let-me-in")]).await;
-        assert_eq!(status, 200, "{path}: {body}");
-    }
-    // What the pages tell people to look for is how it is written.
-    let log = server.raw.lock().unwrap().clone();
-    assert!(log.contains("\"event\":\"server_started\""), "{log}");
 }
 
 /// The page of metrics, once a provider has been probed.

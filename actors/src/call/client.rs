@@ -58,12 +58,19 @@ impl<P: Provider> Client<P> {
         context.spawn(provider.health().into_actor(self).map(move |health, client, _| {
             let Some(health) = health else { return };
             let gate = client.provider.gate();
-            if health.is_ok() {
-                gate.is_healthy();
+            match &health {
+                Ok(()) => gate.is_healthy(),
+                Err(code) if is_not_about_the_key(code) => gate.health_says_nothing(),
+                Err(_) => {}
             }
             gate.stats().probed(health.map(|()| asked.elapsed()), client.clock.now());
         }));
     }
+}
+
+/// A key that may not look, or a server that has nothing to look at: both may do what messages need.
+fn is_not_about_the_key(code: &ErrorCode) -> bool {
+    ["403", "404", "405"].contains(&code.to_string().as_str())
 }
 
 impl<P: Provider> Actor for Client<P> {

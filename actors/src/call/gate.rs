@@ -315,6 +315,17 @@ impl Gate {
         self.resume();
     }
 
+    /// The health call was refused for another reason than the key: a call has to end a pause for it.
+    pub(crate) fn health_says_nothing(&self) {
+        let mut state = self.0.state.borrow_mut();
+        if let Some(pause) = state.pause.as_mut().filter(|pause| pause.by_health) {
+            pause.by_health = false;
+            let probe_at = pause.probe_at;
+            drop(state);
+            self.alarm(probe_at);
+        }
+    }
+
     /// The operator has acted: whatever waits for a probe may be probed now.
     pub(crate) fn look_again(&self) {
         if let Some(pause) = &mut self.0.state.borrow_mut().pause {

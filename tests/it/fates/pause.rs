@@ -248,3 +248,27 @@ async fn without_a_number_of_our_own_there_is_no_health_call_and_a_message_probe
     assert_eq!(changes(&server), paused_and_resumed("whatsapp", "190"));
     persons_got_no_errors(&world);
 }
+
+#[actix_rt::test]
+async fn a_key_that_may_answer_and_not_list_models_ends_its_pause_by_an_answer() {
+    // OpenAI's own for a key without that right, and a server of another maker's without a list.
+    for status in [403, 404] {
+        let world = World::new().set("HEALTH_PROBE_S", "1");
+        let openai = &world.sandbox.openai;
+        let revoked = openai.script().always(Route::Chat, Fault::code("invalid_api_key"));
+        openai.script().always(Route::Models, Fault::status(status));
+        let server = world.start().await;
+        let id = writes(&world, &a_phone(), "ciao");
+        server.log.wait("channel_paused", |_| true).await;
+        openai.wait_calls(3).await.unwrap();
+        assert_eq!(server.log.count("task_completed", &id), 0, "it waits");
+        openai.script().remove(revoked);
+        server.log.wait_for("task_completed", &id).await;
+        assert_eq!(server.log.events("channel_resumed").len(), 1);
+        assert!(
+            health(&server.url(""), "openai").await.3.starts_with(&status.to_string()),
+            "it is still told"
+        );
+        persons_got_no_errors(&world);
+    }
+}

@@ -159,7 +159,7 @@ impl World {
     }
 
     /// The server's environment.
-    fn environment(&self) -> Vec<(OsString, OsString)> {
+    pub(crate) fn environment(&self) -> Vec<(OsString, OsString)> {
         let mut settings = self.settings.clone();
         // 0 takes a free port at the first start.
         settings.entry("PORT".to_owned()).or_insert_with(|| self.port.load(Ordering::Relaxed).to_string());

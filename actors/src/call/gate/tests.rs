@@ -152,6 +152,18 @@ async fn a_pause_for_a_quota_is_probed_by_a_call_and_one_for_a_key_by_the_health
 }
 
 #[actix_rt::test]
+async fn a_health_call_that_says_nothing_of_the_key_leaves_it_to_a_call() {
+    let mut bench = Bench::new(8);
+    assert!(bench.is_paused_by(1, Cause::Credential));
+    bench.gate.health_says_nothing();
+    assert!(!bench.works(2), "between probes no call is made");
+    bench.news.mark_unchanged();
+    bench.told().await;
+    assert!(bench.works(2), "the probe");
+    assert_eq!(bench.gate.shut(), None);
+}
+
+#[actix_rt::test]
 async fn rows_that_wait_are_called_back_one_to_probe_and_then_all() {
     let bench = Bench::new(8);
     assert!(bench.is_paused_by(1, Cause::Account));
