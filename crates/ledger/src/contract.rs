@@ -456,6 +456,8 @@ pub struct Row {
     pub content: Content,
     /// When it was accepted.
     pub accepted_at: Millis,
+    /// Since when its answer is waited for: its acceptance, or its last replay.
+    pub awaited_since: Millis,
     /// Meta's timestamp of the person's newest message; the window for free answers counts from it.
     pub newest_at: Millis,
     /// A conversation has taken it up before.

@@ -192,6 +192,28 @@ async fn after_the_apology_a_replay_sends_the_answer() {
     persons_got_no_errors(&world);
 }
 
+#[actix_rt::test]
+async fn a_replay_during_the_pause_waits_as_long_again_before_it_apologises() {
+    let world = World::new();
+    world.sandbox.openai.script().always(Route::Chat, Fault::code("insufficient_quota"));
+    let (server, clock) = start(&world).await;
+    let (base, phone) = (server.url(""), a_phone());
+    let id = writes(&world, &phone, "ciao");
+    is_paused(&base, "openai").await;
+    until_held(&base, &id).await;
+    clock.advance(HOLD);
+    server.log.wait_for("message_dead_lettered", &id).await;
+    replay(&base, &id).await;
+    a_turn_passes(&world, &server).await;
+    clock.advance(MINUTE);
+    a_turn_passes(&world, &server).await;
+    assert_eq!(world.sandbox.meta.answers_to(&phone), apologised(), "no second apology yet");
+    clock.advance(MINUTE);
+    server.log.wait_count("message_dead_lettered", 2, |line| line["message_id"] == id.as_str()).await;
+    assert_eq!(world.sandbox.meta.answers_to(&phone).len(), apologised().len() + 1);
+    persons_got_no_errors(&world);
+}
+
 async fn replay(base: &str, id: &str) {
     let client = awc::Client::new();
     let mut answer =

@@ -115,7 +115,7 @@ impl Drive {
 
     /// The person gets nothing yet, and after a while the apology. `attempts`: made for it now, if it was begun.
     fn model_paused(&mut self, code: ErrorCode, since: Millis, attempts: Option<u32>) -> Next {
-        let until = self.row.accepted_at.max(since) + self.desk.config.hold;
+        let until = self.row.awaited_since.max(since) + self.desk.config.hold;
         let settled = |outcome| attempts.map(|attempts| Settle { step: Step::Complete, attempts, outcome });
         if until <= self.now() {
             self.settle = settled(StepOutcome::Failed(code.clone())).or(self.settle.take());

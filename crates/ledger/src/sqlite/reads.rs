@@ -16,7 +16,7 @@ use crate::stored;
 const HEAD: &str = "
 SELECT m.seq, m.person, p.phone, p.bsuid, m.number, m.message_id, m.purpose, m.kind, m.content, m.accepted_at,
        p.newest_at, m.begun, m.reply, m.holds, m.panics, m.first_part, m.due, m.heard, p.wish,
-       EXISTS (SELECT 1 FROM audio WHERE seq = m.seq)
+       EXISTS (SELECT 1 FROM audio WHERE seq = m.seq), coalesce(m.replayed_at, m.accepted_at)
 FROM message m
 JOIN person own ON own.id = m.person
 JOIN person p ON p.id = coalesce(own.merged_into, own.id)
@@ -54,6 +54,7 @@ fn read_row(row: &rusqlite::Row<'_>) -> Sql<Row> {
         kind: stored::read_kind(&row.get::<_, String>(7)?),
         content: stored::read_content(&content).map_err(unreadable)?,
         accepted_at: Millis(row.get(9)?),
+        awaited_since: Millis(row.get(20)?),
         newest_at: Millis(row.get(10)?),
         begun: row.get(11)?,
         heard: row.get(17)?,
@@ -207,7 +208,7 @@ pub(super) fn counts(db: &Connection) -> Sql<Counts> {
         // The index is named because the planner would rather walk all of the past.
         oldest_waiting: cached(
             db,
-            "SELECT min(accepted_at) FROM message INDEXED BY message_due
+            "SELECT min(coalesce(replayed_at, accepted_at)) FROM message INDEXED BY message_due
              WHERE state = 'open' AND begun = 0 AND purpose = 2",
         )?
         .query_row([], |row| row.get::<_, Option<i64>>(0).map(|at| at.map(Millis)))?,

@@ -8,7 +8,8 @@ use super::sql::Sql;
 
 /// Number n takes a file from version n to n + 1 (`PRAGMA user_version`), in one transaction of its own. Files
 /// migrate forward only; a released entry is never changed.
-const MIGRATIONS: &[&str] = &[include_str!("schema/1.sql"), include_str!("schema/2.sql")];
+const MIGRATIONS: &[&str] =
+    &[include_str!("schema/1.sql"), include_str!("schema/2.sql"), include_str!("schema/3.sql")];
 
 /// `PRLT`, in every ledger's header (`PRAGMA application_id`).
 const APPLICATION: i64 = 0x5052_4C54;

@@ -202,6 +202,7 @@ pub(crate) fn a_replay_sends_only_what_was_not_accepted(world: &mut World) {
     assert_eq!((world.counts().dead, kept(world, "m1").message.replays), (0, 1));
     assert_eq!(replay(world, "m1"), Replayed::Wrong(RowState::Open));
 
+    assert_eq!(head.awaited_since, world.now, "not since it was accepted");
     world.begin(&head, Step::Send(1));
     world.advance(row.seq, sent(row.seq, 1), None, Some(Step::Send(2)));
     let finished = world.finish(row.seq, Some(sent(row.seq, 2)), DONE);

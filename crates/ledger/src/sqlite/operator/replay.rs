@@ -86,7 +86,8 @@ fn reopen(db: &Connection, seq: Seq, now: Millis) -> Sql<Vec<Wake>> {
     cached(
         db,
         "UPDATE message SET person = ?2, state = 'open', reason = NULL, started_at = NULL, ended_at = NULL, due = ?3,
-           begun = 0, running = 0, waits_for = NULL, reopened = 0, holds = 0, panics = 0, deaths = 0, replays = replays + 1
+           begun = 0, running = 0, waits_for = NULL, reopened = 0, holds = 0, panics = 0, deaths = 0, replays = replays + 1,
+           replayed_at = ?3
          WHERE seq = ?1",
     )?
     .execute(params![seq.0, person.0, now.0])?;

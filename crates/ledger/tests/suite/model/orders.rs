@@ -46,6 +46,7 @@ impl Model {
             let row = &mut self.rows[at];
             row.person = person;
             row.open_again(now);
+            row.awaited_since = now;
             told.push(Wake { person: wake.person, seq: row.seq });
         }
         Replayed::Reopened { replayed, wakes: told }

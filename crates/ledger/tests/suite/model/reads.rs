@@ -109,6 +109,7 @@ impl Model {
             kind: row.message.kind,
             content: row.message.content.clone(),
             accepted_at: row.accepted_at,
+            awaited_since: row.awaited_since,
             newest_at: self.people[self.canonical(row.person)].newest_at,
             begun: row.begun,
             heard: row.heard.clone(),
@@ -166,7 +167,7 @@ impl Model {
                 .rows
                 .iter()
                 .filter(|row| row.wants_answer() && !row.begun)
-                .map(|row| row.accepted_at)
+                .map(|row| row.awaited_since)
                 .min(),
             dead: count(
                 self.rows.iter().filter(|row| row.state == State::Dead && row.purpose == Purpose::Answer),
