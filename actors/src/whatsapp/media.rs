@@ -98,7 +98,7 @@ impl WhatsApp {
                 // The URL has expired; the next attempt looks it up again.
                 (status @ 404, _) => return Err(Trouble::new(Means::Retry, ErrorCode::status(status))),
                 _ => {
-                    whole(&mut response).await?;
+                    whole(&mut response).await.map_err(of_the_host)?;
                     break;
                 }
             }
@@ -134,6 +134,14 @@ impl WhatsApp {
 fn of_the_file(trouble: Trouble) -> Trouble {
     match trouble.code.provider() {
         Some("100") => Trouble::new(Means::GiveUp, trouble.code),
+        _ => trouble,
+    }
+}
+
+/// The look-up has just proved the token: who refuses it with the file stops no message but this.
+fn of_the_host(trouble: Trouble) -> Trouble {
+    match trouble.outcome {
+        Means::Pause(_) => Trouble::new(Means::GiveUp, trouble.code),
         _ => trouble,
     }
 }

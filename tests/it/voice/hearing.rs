@@ -186,6 +186,12 @@ async fn a_file_that_is_gone_is_asked_for_in_writing_and_stops_nobody_else() {
     assert_eq!(talk.a_person_says("ciao").await, please_write(), "every URL is dead");
     assert_eq!(Calls::of(&talk.world).downloads, 3);
     talk.world.sandbox.meta.expire_urls_after(None);
+    for refusal in [Fault::status(401), Fault::code(190)] {
+        let script = talk.world.sandbox.meta.script();
+        let rule = script.always(Route::Download, refusal);
+        assert_eq!(talk.a_person_says("ciao").await, please_write(), "it is refused, the look-up was not");
+        script.remove(rule);
+    }
     let phone = a_phone();
     let item = json!({"from": phone, "id": format!("wamid.gone-{phone}"), "timestamp": "1795520000", "type": "audio",
         "audio": {"id": "404404404", "mime_type": "audio/ogg; codecs=opus", "voice": true}});
