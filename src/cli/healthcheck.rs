@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::operator::reachable;
 use super::{Failure, settings};
 
 /// Docker and systemd wait a few seconds; a server that is well answers within milliseconds.
@@ -11,7 +10,7 @@ const ANSWER_MAX: Duration = Duration::from_secs(3);
 
 pub(super) fn run(config: Option<PathBuf>) -> Result<(), Failure> {
     let settings = settings(config)?;
-    let url = format!("http://{}/health/ready", reachable(settings.server.host, settings.server.port));
+    let url = format!("http://{}/health/ready", settings.server.reachable());
     actix_rt::System::new().block_on(async move {
         let client = awc::Client::builder().timeout(ANSWER_MAX).disable_redirects().finish();
         match client.get(&url).send().await {

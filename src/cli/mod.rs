@@ -21,8 +21,6 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-pub(crate) use operator::reachable;
-
 use crate::settings::{Settings, Source};
 
 /// Puts a persona on WhatsApp: every acknowledged message is answered once, in order, or listed with the reason why

@@ -1,7 +1,6 @@
 //! How the operator's commands reach the ledger: they open the file if no other process holds it, else they ask the
 //! running server over its admin API.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -65,7 +64,7 @@ impl Office {
             Ok(ledger) => Self::File(ledger),
             Err(no_file) => Self::Server(Line {
                 client: awc::Client::builder().timeout(ANSWER_MAX).disable_redirects().finish(),
-                base: format!("http://{}", reachable(settings.server.host, settings.server.port)),
+                base: format!("http://{}", settings.server.reachable()),
                 authorization: settings.admin.token.as_ref().map(bearer),
                 no_file,
             }),
@@ -138,16 +137,6 @@ fn open_file(path: &Path) -> Result<Sqlite, String> {
     }
 }
 
-/// Where a server that listens on `host` is found from its own machine.
-pub(crate) fn reachable(host: IpAddr, port: u16) -> SocketAddr {
-    let host = match host {
-        IpAddr::V4(host) if host.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
-        IpAddr::V6(host) if host.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
-        host => host,
-    };
-    SocketAddr::new(host, port)
-}
-
 fn bearer(token: &Secret) -> String {
     format!("Bearer {}", token.expose())
 }
@@ -212,18 +201,6 @@ impl From<Refusal> for Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_server_that_listens_everywhere_is_found_on_this_machine() {
-        for (host, url) in [
-            ("0.0.0.0", "127.0.0.1:3000"),
-            ("::", "[::1]:3000"),
-            ("127.0.0.1", "127.0.0.1:3000"),
-            ("10.0.0.7", "10.0.0.7:3000"),
-        ] {
-            assert_eq!(reachable(host.parse().unwrap(), 3000).to_string(), url);
-        }
-    }
 
     #[test]
     fn a_refusal_ends_with_the_exit_code_that_is_promised() {

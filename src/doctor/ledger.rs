@@ -9,7 +9,6 @@ use serde_json::Value;
 
 use super::ask::{ANSWER_MAX, Asker, Auth, Provider};
 use super::check::Check;
-use crate::cli::reachable;
 use crate::real::SystemRandomness;
 use crate::settings::Settings;
 
@@ -122,7 +121,7 @@ async fn id_of(file: &Path) -> Result<String, String> {
 
 /// Asks the server that holds it.
 async fn held(asker: &Asker, settings: &Settings) -> Check {
-    let server = reachable(settings.server.host, settings.server.port);
+    let server = settings.server.reachable();
     let token = settings.admin.token.as_ref();
     let auth = token.map_or(Auth::Nobody, |token| Auth::Bearer(token.expose()));
     let mend = "stop the process that holds it, or set HOST and PORT as for the server that does";

@@ -3,7 +3,7 @@
 //! A field is named like its key in `config.toml`, without the unit where its type says it. Why a default is what it
 //! is stands there. The texts have passed the table's rules before they come here.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -34,6 +34,19 @@ pub struct Server {
     pub public_url: Option<BaseUrl>,
     /// Whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<Network>,
+}
+
+impl Server {
+    /// Where it is found from its own machine.
+    #[must_use]
+    pub fn reachable(&self) -> SocketAddr {
+        let host = match self.host {
+            IpAddr::V4(host) if host.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+            IpAddr::V6(host) if host.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+            host => host,
+        };
+        SocketAddr::new(host, self.port)
+    }
 }
 
 /// `[whatsapp]`

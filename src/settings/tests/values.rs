@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use super::World;
 use crate::settings::{BaseUrl, HostName, Network};
 
 fn url(text: &str) -> Result<BaseUrl, &'static str> {
@@ -87,5 +88,18 @@ fn networks_contain_what_they_should() {
     }
     for bad in ["", "10.0.0", "10.0.0.0/33", "::/129", "10.0.0.0/", "10.0.0.0/-1", "10.0.0.0/x", "proxy"] {
         assert!(Network::try_from(bad.to_owned()).is_err(), "{bad:?}");
+    }
+}
+
+#[test]
+fn a_server_that_listens_everywhere_is_found_on_this_machine() {
+    for (host, found) in [
+        ("0.0.0.0", "127.0.0.1:3000"),
+        ("::", "[::1]:3000"),
+        ("127.0.0.1", "127.0.0.1:3000"),
+        ("10.0.0.7", "10.0.0.7:3000"),
+    ] {
+        let settings = World::new().env("WHATSAPP_APP_SECRET", "any").env("HOST", host).load();
+        assert_eq!(settings.server.reachable().to_string(), found);
     }
 }

@@ -12,6 +12,13 @@ use crate::stored::{self, step_key};
 /// So that [`AUDIO_BYTES_MAX`] fill a transaction, as 2,048 items of webhooks do.
 const AUDIO_BYTES_PER_ITEM: usize = AUDIO_BYTES_MAX / 2048;
 
+/// The number of the first part of an open row's reply; `None` for a row that is not open.
+pub(super) fn open_from(db: &Connection, seq: Seq) -> Sql<Option<u32>> {
+    cached(db, "SELECT first_part FROM message WHERE seq = ?1 AND state = 'open'")?
+        .query_row(params![seq.0], |row| row.get(0))
+        .optional()
+}
+
 /// Keeps the reply that a row will send.
 pub(super) fn record(db: &Connection, seq: Seq, reply: Option<&Reply>) -> Sql<()> {
     if let Some(reply) = reply {

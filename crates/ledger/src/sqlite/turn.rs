@@ -7,7 +7,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::person::{backlog, canonical, disclose_again};
 use super::sql::{Sql, cached, unreadable};
-use super::step::{attempts, failed_part, goes_again, intend, is_settled, record, settle};
+use super::step::{attempts, failed_part, goes_again, intend, is_settled, open_from, record, settle};
 use super::voice;
 use crate::contract::{
     Advance, Begin, DeadLetter, Ending, Finish, Finished, Held, Hold, Intent, Purpose, Recorded, Settle,
@@ -94,13 +94,6 @@ fn ended(db: &Connection, seq: Seq) -> Sql<Finished> {
     };
     let (told, attempts) = (is_reopened(db, seq)?, attempts(db, seq)?);
     Ok(Finished { ending: Some(ending), repeated: true, told, remaining, attempts })
-}
-
-/// The number of the first part of an open row's reply; `None` for a row that is not open.
-pub(super) fn open_from(db: &Connection, seq: Seq) -> Sql<Option<u32>> {
-    cached(db, "SELECT first_part FROM message WHERE seq = ?1 AND state = 'open'")?
-        .query_row(params![seq.0], |row| row.get(0))
-        .optional()
 }
 
 /// The reply must not begin behind this part: of what it was before, nothing may be sent any more.

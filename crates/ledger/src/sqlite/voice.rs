@@ -4,8 +4,7 @@ use parlante_domain::{Millis, Seq};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::sql::{Sql, cached, unreadable};
-use super::step::record;
-use super::turn::open_from;
+use super::step::{open_from, record};
 use crate::contract::{Recorded, Reply};
 use crate::stored;
 
