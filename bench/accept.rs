@@ -141,7 +141,7 @@ impl Bench {
         requests: &[bytes::Bytes],
     ) -> Result<Half, Box<dyn Error>> {
         let again = server.role == Role::SignatureOnly;
-        let load = Load { requests: requests.to_vec(), again, duration: HALF };
+        let load = Load { requests: requests.to_vec(), again, duration: HALF, room: None };
         let before = server.cpu();
         let answered = self.runtime.block_on(load::send(server.address, load))?;
         let cpu = server.cpu().zip(before).map(|(after, before)| after - before);
@@ -162,7 +162,7 @@ impl Bench {
     /// Distinct ids that are durable, read from the file when the server is gone.
     fn ids_in_ledger(&self, role: Role) -> Result<u64, Box<dyn Error>> {
         let ledger = Sqlite::open(&self.dir_of(role).join(LEDGER), Arc::new(NoFaults))?;
-        let counts = self.runtime.block_on(ledger.counts())?;
+        let counts = self.runtime.block_on(ledger.counts(0))?;
         self.runtime.block_on(ledger.close())?;
         Ok(counts.ids)
     }

@@ -192,7 +192,7 @@ async fn fill(file: &Path, people: usize) -> Result<Duration, Box<dyn Error>> {
     for accepted in waiting {
         accepted.await?;
     }
-    let held = ledger.counts().await?.ids;
+    let held = ledger.counts(0).await?.ids;
     ledger.close().await?;
     if held == MESSAGES as u64 { Ok(began.elapsed()) } else { Err(format!("it holds {held}").into()) }
 }

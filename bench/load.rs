@@ -7,12 +7,14 @@ use std::cell::Cell;
 use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_rt::net::TcpStream;
 use actix_rt::time::{Instant, timeout};
 use bytes::Bytes;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::sync::Semaphore;
 
 /// Webhooks under way at once, as on a busy number; half of what the product holds before it answers 503.
 pub(crate) const CONNECTIONS: usize = 64;
@@ -29,6 +31,8 @@ pub(crate) struct Load {
     pub(crate) again: bool,
     /// Start no request after this time.
     pub(crate) duration: Duration,
+    /// Each request takes up one of these for good, and waits where there is none; once closed, none is started.
+    pub(crate) room: Option<Arc<Semaphore>>,
 }
 
 /// What came of it. Every request was answered 200.
@@ -89,6 +93,10 @@ async fn connection(
 ) -> io::Result<Vec<Duration>> {
     let mut latencies = Vec::new();
     loop {
+        if let Some(room) = &load.room {
+            let Ok(taken) = room.acquire().await else { return Ok(latencies) };
+            taken.forget();
+        }
         let number = next.replace(next.get() + 1);
         let is_over = began.elapsed() >= load.duration || (number >= load.requests.len() && !load.again);
         let Some(request) = load.requests.get(number % load.requests.len()).filter(|_| !is_over) else {

@@ -45,7 +45,7 @@ fn webhook(meta: &MetaOptions, number: usize, written_at: i64) -> Value {
         "id": wamid(number),
         "timestamp": written_at.to_string(),
         "type": "text",
-        "text": {"body": "Ehi Joe, perché il caffè qui costa più della benzina? Non è giusto 😅"},
+        "text": {"body": format!("{number}: ehi Joe, perché il caffè qui costa più della benzina? Non è giusto 😅")},
     });
     let value = json!({
         "messaging_product": "whatsapp",

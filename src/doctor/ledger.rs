@@ -36,7 +36,7 @@ pub(super) async fn check(asker: &Asker, settings: &Settings) -> Check {
 async fn opened(path: &Path, place: &Path, ledger: Option<Sqlite>) -> Check {
     let is_new = ledger.is_none();
     if let Some(ledger) = ledger {
-        let counted = ledger.counts().await;
+        let counted = ledger.counts(0).await;
         // Its own thread ends with it; what it has told is all that is wanted.
         let _ = ledger.close().await;
         if let Err(error) = counted {

@@ -162,7 +162,7 @@ pub(super) async fn metrics(app: web::Data<App>, request: HttpRequest) -> HttpRe
         return HttpResponse::build(status).finish();
     }
     // A ledger that does not answer must not hide what else is known.
-    let counts = app.ledger.counts().await.map_err(|failure| events::ledger_unavailable(&failure)).ok();
+    let counts = app.ledger.counts(0).await.map_err(|failure| events::ledger_unavailable(&failure)).ok();
     let lag = app.core.lag().await;
     gather(&app, counts);
     app.scrape.gauges.lag.set(lag.as_secs_f64());

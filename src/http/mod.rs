@@ -144,7 +144,7 @@ impl App {
     pub(crate) async fn oldest_waiting(&self) -> Option<Option<Millis>> {
         let mut known = self.oldest.lock().await;
         if known.is_none_or(|(at, _)| at.elapsed() >= LOOK_EVERY) {
-            *known = Some((Instant::now(), self.ledger.counts().await.ok()?.oldest_waiting));
+            *known = Some((Instant::now(), self.ledger.counts(0).await.ok()?.oldest_waiting));
         }
         known.map(|(_, oldest)| oldest)
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use actix_web::{HttpRequest, HttpResponse, web};
 use parlante_actors::call::stats::{ChannelStats, Count};
 use parlante_actors::events;
-use parlante_ledger::{Counts, Queue};
+use parlante_ledger::{Counts, QUEUES_MAX, Queue};
 use serde::Serialize;
 
 use super::App;
@@ -81,7 +81,7 @@ pub(super) async fn stats(app: web::Data<App>, request: HttpRequest) -> HttpResp
     if let Err(status) = app.doors().guard.admit(&request) {
         return HttpResponse::build(status).finish();
     }
-    match app.ledger.counts().await {
+    match app.ledger.counts(QUEUES_MAX).await {
         Ok(counts) => HttpResponse::Ok().json(gather(&app, counts)),
         Err(failure) => {
             events::ledger_unavailable(&failure);

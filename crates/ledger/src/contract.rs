@@ -68,8 +68,8 @@ pub trait Ledger: Send + Sync + 'static {
     fn history(&self, person: PersonId, limit: usize) -> Answer<Vec<Line>>;
     /// What statuses have told of this part.
     fn told_of(&self, tag: Tag) -> Answer<Told>;
-    /// Numbers for `/stats`.
-    fn counts(&self) -> Answer<Counts>;
+    /// Numbers for operators, with at most so many queues: listing them costs as much as all the rest.
+    fn counts(&self, queues: usize) -> Answer<Counts>;
 
     /// What became of a message, on one page.
     fn trace(&self, message: MessageId) -> Answer<Traced>;
@@ -507,7 +507,7 @@ pub enum PartState {
     Failed(ErrorCode),
 }
 
-/// Numbers for `/stats`, as they are in the ledger now.
+/// Numbers for operators, as they are in the ledger now.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Remembered ids.
@@ -516,7 +516,7 @@ pub struct Counts {
     pub people: u64,
     /// When the oldest message was accepted that nobody has begun.
     pub oldest_waiting: Option<Millis>,
-    /// The longest queues.
+    /// The longest queues, longest first.
     pub queues: Vec<Queue>,
     /// Messages that were not answered.
     pub dead: u64,
@@ -535,5 +535,5 @@ pub struct Queue {
     pub processing: bool,
 }
 
-/// The longest list of queues in [`Counts`]: a page, not an export.
+/// The longest list of queues in [`Counts`] that is worth asking for: a page, not an export.
 pub const QUEUES_MAX: usize = 100;

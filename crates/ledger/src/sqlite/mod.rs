@@ -188,8 +188,8 @@ impl Ledger for Sqlite {
         self.readers.read(move |db| if ours { reads::told_of(db, &tag) } else { Ok(Told::Nothing) })
     }
 
-    fn counts(&self) -> Answer<Counts> {
-        self.readers.read(reads::counts)
+    fn counts(&self, queues: usize) -> Answer<Counts> {
+        self.readers.read(move |db| reads::counts(db, queues))
     }
 
     fn trace(&self, message: MessageId) -> Answer<Traced> {

@@ -6,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::person::address;
 use super::sql::{Sql, cached, limit as bound, unreadable};
-use crate::contract::{Counts, PartState, QUEUES_MAX, Queue, Row, Told, Wake};
+use crate::contract::{Counts, PartState, Queue, Row, Told, Wake};
 use crate::stored;
 
 /// A person's next row: what was begun first, then what we owe them to say, then their messages in order.
@@ -184,37 +184,44 @@ pub(super) fn told_of(db: &Connection, tag: &Tag) -> Sql<Told> {
     Ok(told.unwrap_or(Told::Nothing))
 }
 
-pub(super) fn counts(db: &Connection) -> Sql<Counts> {
+/// Whoever watches asks every second, and the more is open the more it matters: all that is open is walked through
+/// once, and once more for the queues.
+pub(super) fn counts(db: &Connection, queues: usize) -> Sql<Counts> {
     let one =
         |sql: &str| -> Sql<u64> { cached(db, sql)?.query_row([], |row| row.get(0).map(i64::unsigned_abs)) };
-    let queues = cached(
+    // The index is named because the planner would rather walk all of the past.
+    let (people, oldest_waiting) = cached(
+        db,
+        "SELECT count(DISTINCT coalesce(p.merged_into, p.id)),
+                min(iif(m.begun = 0, coalesce(m.replayed_at, m.accepted_at), NULL))
+         FROM message m INDEXED BY message_due JOIN person p ON p.id = m.person
+         WHERE m.state = 'open' AND m.purpose = 2",
+    )?
+    .query_row([], |row| {
+        Ok((row.get(0).map(i64::unsigned_abs)?, row.get::<_, Option<i64>>(1)?.map(Millis)))
+    })?;
+    Ok(Counts {
+        ids: one("SELECT ids FROM tally")?,
+        people,
+        oldest_waiting,
+        queues: if queues == 0 { Vec::new() } else { longest(db, queues)? },
+        dead: one("SELECT count(*) FROM message INDEXED BY message_unanswered
+             WHERE state IN ('dead', 'refused') AND state = 'dead' AND purpose = 2")?,
+        refused: one("SELECT count(*) FROM message INDEXED BY message_unanswered
+                WHERE state IN ('dead', 'refused') AND state = 'refused'")?,
+    })
+}
+
+fn longest(db: &Connection, most: usize) -> Sql<Vec<Queue>> {
+    cached(
         db,
         "SELECT p.phone, p.bsuid, count(*) - sum(m.running), max(m.running) FROM message m
          JOIN person own ON own.id = m.person
          JOIN person p ON p.id = coalesce(own.merged_into, own.id)
          WHERE m.state = 'open' AND m.purpose = 2 GROUP BY p.id ORDER BY count(*) DESC, min(m.seq) LIMIT ?1",
     )?
-    .query_map(params![bound(QUEUES_MAX)], |row| {
+    .query_map(params![bound(most)], |row| {
         Ok(Queue { user: address(row.get(0)?, row.get(1)?), waiting: row.get(2)?, processing: row.get(3)? })
     })?
-    .collect::<Sql<_>>()?;
-    Ok(Counts {
-        ids: one("SELECT count(*) FROM seen")?,
-        people: one(
-            "SELECT count(DISTINCT coalesce(p.merged_into, p.id)) FROM message m JOIN person p ON p.id = m.person
-             WHERE m.state = 'open' AND m.purpose = 2",
-        )?,
-        queues,
-        // The index is named because the planner would rather walk all of the past.
-        oldest_waiting: cached(
-            db,
-            "SELECT min(coalesce(replayed_at, accepted_at)) FROM message INDEXED BY message_due
-             WHERE state = 'open' AND begun = 0 AND purpose = 2",
-        )?
-        .query_row([], |row| row.get::<_, Option<i64>>(0).map(|at| at.map(Millis)))?,
-        dead: one("SELECT count(*) FROM message INDEXED BY message_unanswered
-             WHERE state IN ('dead', 'refused') AND state = 'dead' AND purpose = 2")?,
-        refused: one("SELECT count(*) FROM message INDEXED BY message_unanswered
-                WHERE state IN ('dead', 'refused') AND state = 'refused'")?,
-    })
+    .collect()
 }

@@ -8,7 +8,8 @@ use std::time::Duration;
 use parlante_domain::turn::ErrorCode;
 use parlante_domain::{Content, Inbound, Item, Kind, Medium, Millis, Sender};
 use parlante_ledger::{
-    Accept, Accepted, Audio, Ending, Finish, Ledger, LedgerError, Sqlite, Step, StepOutcome, Verdict,
+    Accept, Accepted, Audio, Ending, Finish, Ledger, LedgerError, QUEUES_MAX, Sqlite, Step, StepOutcome,
+    Verdict,
 };
 use tempfile::TempDir;
 
@@ -253,7 +254,10 @@ fn a_backup_is_a_ledger_of_its_own() {
 
     let restored = open(&copy);
     assert_eq!(restored.id(), id, "tags of the original are known");
-    assert_eq!((world.wait(restored.counts()), world.wait(restored.due(world.now, 100))), (counts, due));
+    assert_eq!(
+        (world.wait(restored.counts(QUEUES_MAX)), world.wait(restored.due(world.now, 100))),
+        (counts, due)
+    );
     let verdicts =
         accept(&world, &restored, vec![from_anna(1, world.now), from_anna(500, world.now)]).verdicts;
     assert_eq!(verdicts[0], Verdict::Duplicate, "what was known is known");

@@ -213,6 +213,7 @@ INSERT INTO step (seq, step, part, state, intended_at, deadline, settled_at, att
   (2, 'complete', 0, 'done', 1, 2, 2, 2, 0, '503', NULL, 0, 20, 5),
   (2, 'send', 0, 'done', 1, 2, 2, 1, 1, 'timeout', 'wamid.0', 2, NULL, NULL),
   (2, 'send', 1, 'intended', 3, 4, NULL, 0, 0, NULL, NULL, 0, NULL, NULL);
+INSERT INTO seen (id, at) VALUES (randomblob(16), 1), (randomblob(16), 1), (randomblob(16), 1);
 PRAGMA application_id = 1347570772;
 PRAGMA user_version = 1;";
 
@@ -243,6 +244,9 @@ fn a_ledger_of_the_first_version_is_taken_over() {
     assert_eq!(world.head(PersonId(1)).content, Content::Unclear, "there is no id to hear it by");
     let replayed = world.wait(world.ledger.replay(Replay::One("m1".into()), world.now));
     assert!(matches!(replayed, Replayed::Reopened { .. }));
+    let before = world.counts().ids;
+    world.arrive(&phone("393200000002"), &["m4"]);
+    assert_eq!((before, world.counts().ids), (3, 4), "and those from before are counted");
 }
 
 #[test]

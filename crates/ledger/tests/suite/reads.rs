@@ -4,8 +4,8 @@ use parlante_domain::policy::{Line, Speaker};
 use parlante_domain::turn::ErrorCode;
 use parlante_domain::{Address, Content, Inbound, Item, Kind, Medium, PersonId, Seq, Service};
 use parlante_ledger::{
-    Accept, Advance, Answer, Begin, Ending, Finish, Hold, LedgerError, Queue, Recover, Replay, Reply, Step,
-    StepOutcome, Verdict, Which,
+    Accept, Advance, Answer, Begin, Counts, Ending, Finish, Hold, LedgerError, Queue, Recover, Replay, Reply,
+    Step, StepOutcome, Verdict, Which,
 };
 
 use super::items::{phone, text};
@@ -89,6 +89,9 @@ pub(crate) fn queues_are_listed_longest_first(world: &mut World) {
     };
     let expected = [queue(BRUNO, 2, true), queue(ANNA, 1, false), queue("393200000003", 1, false)];
     assert_eq!(world.counts().queues, expected);
+    let some = |most| world.wait(world.ledger.counts(most));
+    assert_eq!(some(2).queues, expected[..2]);
+    assert_eq!(some(0), Counts { queues: vec![], ..world.counts() }, "all the rest is told all the same");
     world.serve_all(person);
     assert_eq!(world.counts().queues, expected[1..]);
 }
@@ -136,7 +139,7 @@ pub(crate) fn a_closed_ledger_answers_closed(world: &mut World) {
     closed(world, ledger.audio(seq));
     closed(world, ledger.fall_back(seq, now));
     closed(world, ledger.prefer(person, Medium::Voice));
-    closed(world, ledger.counts());
+    closed(world, ledger.counts(0));
     closed(world, ledger.trace("m1".into()));
     closed(world, ledger.unanswered(Which::Dead, 1, None));
     closed(world, ledger.replay(Replay::AllDead, now));

@@ -7,7 +7,7 @@ use parlante_domain::turn::{ErrorCode, Failure};
 use parlante_domain::{CustomerReply, Item, Millis, PersonId, Sender, Seq, Service, Status, Tag};
 use parlante_ledger::{
     Accept, AcceptRules, Accepted, Advance, Answer, Begin, Counts, Ending, Finish, Finished, Held, Hold,
-    Intent, Ledger, LedgerError, Purpose, Recorded, Recover, Recovered, Reply, Row, Settle, Step,
+    Intent, Ledger, LedgerError, Purpose, QUEUES_MAX, Recorded, Recover, Recovered, Reply, Row, Settle, Step,
     StepOutcome, Usage, Verdict, Wake,
 };
 use tokio::runtime::Runtime;
@@ -150,7 +150,7 @@ impl World {
     }
 
     pub(crate) fn counts(&self) -> Counts {
-        self.wait(self.ledger.counts())
+        self.wait(self.ledger.counts(QUEUES_MAX))
     }
 
     /// The lines of a person, each with who said it: `>` the person, `<` the persona.
