@@ -112,14 +112,16 @@ impl Turned {
         Self { started, by_check: Mutex::default() }
     }
 
-    /// `known`: the moment, where the check was told of it.
+    /// `known`: the moment, where the check was told of it. One before the last turn is not that of this turn: a paused
+    /// provider's health calls may have gone well all along.
     fn since(&self, check: &'static str, status: Status, known: Option<Millis>, now: Millis) -> Millis {
         let mut by_check = self.by_check.lock().unwrap_or_else(PoisonError::into_inner);
-        let since = known.unwrap_or(match by_check.get(check) {
-            Some((before, since)) if *before == status => *since,
-            None if status <= Status::Ok => self.started,
-            _ => now,
-        });
+        let since = match by_check.get(check) {
+            Some((before, since)) => {
+                known.filter(|known| known > since).unwrap_or(if *before == status { *since } else { now })
+            }
+            None => known.unwrap_or(if status <= Status::Ok { self.started } else { now }),
+        };
         by_check.insert(check, (status, since));
         since
     }

@@ -10,6 +10,7 @@
 //! - [`ask`]: requests by hand, for what no client would send.
 //! - [`raw`]: a plain socket, for providers that break the rules of HTTP.
 //! - [`strace`]: kills the real binary at a system call.
+//! - [`prometheus`]: a real Prometheus that reads what the product measures.
 //! - [`browser`]: a real Chromium that looks at the phone page.
 //!
 //! Nothing waits for seconds: every wait is for an event, and says what it saw when it gives up.
@@ -22,6 +23,7 @@ pub(crate) mod load;
 pub(crate) mod log;
 pub(crate) mod oracle;
 mod process;
+pub(crate) mod prometheus;
 pub(crate) mod raw;
 pub(crate) mod strace;
 

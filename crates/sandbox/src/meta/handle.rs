@@ -27,9 +27,14 @@ impl Meta {
         &self.origins.own
     }
 
-    /// Secrets and ids, as the product must know them.
+    /// Secrets and ids, as the product must know them at its start.
     pub fn options(&self) -> &MetaOptions {
         &self.options
+    }
+
+    /// From now on only this token is taken; the one before has expired, and is refused with 190.
+    pub fn renew_access_token(&self, token: &str) {
+        self.state.change(|state| state.access_token = token.to_owned());
     }
 
     /// What goes wrong.

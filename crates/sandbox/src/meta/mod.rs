@@ -63,6 +63,8 @@ pub struct Meta {
 
 #[derive(Debug)]
 struct State {
+    /// The only one that is taken.
+    access_token: String,
     records: Records,
     store: Store,
     webhook: Option<String>,
@@ -108,6 +110,7 @@ impl Meta {
     ) -> (Self, Engine) {
         let (sender, commands) = mpsc::channel(COMMANDS_MAX);
         let state = State {
+            access_token: options.access_token.clone(),
             records: Records::new(),
             store: Store::default(),
             webhook: None,
@@ -186,7 +189,8 @@ impl Meta {
     fn judge(&self, call: &Call, other: bool, effective: bool) -> Verdict {
         self.state.change(|state| {
             let (options, origins) = (&self.options, &self.origins);
-            let mut verdict = send::judge(Judge { options, store: &mut state.store, origins, other }, call);
+            let (token, store) = (&state.access_token, &mut state.store);
+            let mut verdict = send::judge(Judge { options, token, store, origins, other }, call);
             if let Some(change) = verdict.change.take_if(|_| effective) {
                 state.store.apply(change);
             }

@@ -76,6 +76,8 @@ impl Verdict {
 /// What a request is judged by.
 pub(super) struct Judge<'a> {
     pub(super) options: &'a MetaOptions,
+    /// The only one that is taken.
+    pub(super) token: &'a str,
     pub(super) store: &'a mut Store,
     pub(super) origins: &'a Origins,
     /// Whether the request came to the other host, which only has files.
@@ -172,8 +174,8 @@ fn is_version(segment: &str) -> bool {
 
 /// Judges a request as Meta would.
 pub(super) fn judge(judge: Judge<'_>, call: &Call) -> Verdict {
-    let Judge { options, store, origins, other } = judge;
-    let authorized = authorize(options, call);
+    let Judge { options, token, store, origins, other } = judge;
+    let authorized = authorize(options, token, call);
     if call.route() == Some(Route::Download) {
         return media::download(store, origins, call, authorized.is_ok(), other);
     }
@@ -181,7 +183,9 @@ pub(super) fn judge(judge: Judge<'_>, call: &Call) -> Verdict {
         Some(Route::Send) => send(store, call),
         Some(Route::Read) => read(call),
         Some(Route::Number) => Ok(Verdict::new(Reply::json(200, &number::record(options, &call.query)?))),
-        Some(Route::Token) => Ok(Verdict::new(Reply::json(200, &account::token(options, &call.query)))),
+        Some(Route::Token) => {
+            Ok(Verdict::new(Reply::json(200, &account::token(options, token, &call.query))))
+        }
         Some(Route::PhoneNumbers) => listed(options, call, account::phone_numbers),
         Some(Route::SubscribedApps) => listed(options, call, account::subscribed_apps),
         Some(Route::Upload) => media::upload(call),
@@ -218,11 +222,11 @@ pub(super) fn dressed(reply: Reply, call: &Call) -> Reply {
         .with_header("x-fb-request-id", ids::opaque("A"))
 }
 
-fn authorize(options: &MetaOptions, call: &Call) -> Result<(), GraphError> {
+fn authorize(options: &MetaOptions, token: &str, call: &Call) -> Result<(), GraphError> {
     let token_error =
         |message: &str| GraphError { code: 190, message: message.into(), details: None, subcode: None };
     match bearer(&call.headers) {
-        Some(token) if token == options.access_token => {}
+        Some(given) if given == token => {}
         Some(_) => return Err(token_error("Invalid OAuth access token - Cannot parse access token")),
         None => return Err(token_error("An access token is required to request this resource.")),
     }
@@ -347,7 +351,8 @@ mod tests {
     fn judged(call: &Call) -> (u16, Value, Option<Outgoing>) {
         let origins = Origins { own: String::new(), other: String::new() };
         let (options, store) = (&MetaOptions::default(), &mut Store::default());
-        let verdict = judge(Judge { options, store, origins: &origins, other: false }, call);
+        let token = &options.access_token;
+        let verdict = judge(Judge { options, token, store, origins: &origins, other: false }, call);
         let Body::Whole(body) = verdict.reply.body else { unreachable!("Graph never streams") };
         (verdict.reply.status, serde_json::from_slice(&body).unwrap(), verdict.accepted)
     }

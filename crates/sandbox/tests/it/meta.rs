@@ -62,6 +62,21 @@ async fn errors_come_in_graphs_envelope() {
 }
 
 #[actix_rt::test]
+async fn a_token_that_was_renewed_is_the_only_one() {
+    let sandbox = sandbox();
+    let (meta, old) = (&sandbox.meta, sandbox.meta.options().access_token.clone());
+    let posted = async |token: &str| {
+        let answer = crate::support::post(&messages_url(meta), token, &text_to(LUCIA, "ciao", "t1")).await;
+        let about = format!("{}/v25.0/debug_token?input_token=new", meta.base_url());
+        let told = crate::support::get(&about, token).await.json()["data"]["is_valid"].clone();
+        (answer.status, told)
+    };
+    assert_eq!((posted(&old).await, posted("new").await.0), ((200, false.into()), 401));
+    meta.renew_access_token("new");
+    assert_eq!((posted(&old).await.0, posted("new").await), (401, (200, true.into())));
+}
+
+#[actix_rt::test]
 async fn a_read_receipt_with_typing_is_recorded() {
     let sandbox = sandbox();
     assert_eq!(send(&sandbox.meta, &read_and_type("wamid.IN1")).await.json(), json!({"success": true}));
