@@ -167,8 +167,12 @@ pub(crate) fn commit_too_slow() {
     error!(event = "ledger_unavailable", error_code = "timeout");
 }
 
-/// The ledger did not take a command; the row stays open and the sweep finds it.
+/// The ledger did not take a command; the row stays open and the sweep finds it. What ended the ledger has told of
+/// itself: its writer of a failure, others of a panic or the stop.
 pub fn ledger_unavailable(failure: &LedgerError) {
+    if matches!(failure, LedgerError::Failed { .. } | LedgerError::Closed) {
+        return;
+    }
     error!(event = "ledger_unavailable", error_code = failure.code(), reason = %failure);
 }
 

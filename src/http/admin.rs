@@ -18,6 +18,7 @@ use super::App;
 use crate::operator;
 use crate::operator::refusal::{Refusal, Why};
 use crate::operator::shape::{Copied, Erased, Reopened};
+use crate::settings::fault::unquoted;
 
 /// A request holds one id, number or path.
 const REQUEST_MAX: usize = 16 * 1024;
@@ -166,6 +167,7 @@ fn refuse(refusal: &Refusal) -> HttpResponse {
 }
 
 fn malformed(error: impl std::error::Error + 'static) -> Error {
-    let response = refuse(&Refusal::malformed(format!("the request cannot be read: {error}")));
-    InternalError::from_response(error.to_string(), response).into()
+    let reason = unquoted(&error.to_string());
+    let response = refuse(&Refusal::malformed(format!("the request cannot be read: {reason}")));
+    InternalError::from_response(reason, response).into()
 }

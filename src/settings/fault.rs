@@ -53,6 +53,18 @@ impl fmt::Display for Fault {
     }
 }
 
+/// What serde says of a wrong value, without the value: it may be a secret, or somebody's number.
+pub(crate) fn unquoted(message: &str) -> String {
+    match message.rsplit_once(", expected ") {
+        Some((quoting, expected))
+            if ["invalid ", "unknown variant "].iter().any(|begin| quoting.contains(begin)) =>
+        {
+            format!("expected {expected}")
+        }
+        _ => message.to_owned(),
+    }
+}
+
 /// Where a value came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origin {
@@ -105,6 +117,30 @@ impl fmt::Display for Origin {
             Self::DotEnv { path, line, variable } => write!(f, "{}, line {line}, {variable}", path.display()),
             Self::Environment { variable } => write!(f, "environment variable {variable}"),
             Self::ValueFile { path, named_by } => write!(f, "file {}, named by {named_by}", path.display()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::unquoted;
+
+    #[test]
+    fn a_wrong_value_is_not_repeated() {
+        for (said, left) in [
+            (
+                "invalid type: string \"393, expected 7\", expected a boolean at line 1",
+                "expected a boolean at line 1",
+            ),
+            ("Json deserialize error: invalid type: integer `393`, expected a string", "expected a string"),
+            ("unknown variant `393`, expected `a` or `b`", "expected `a` or `b`"),
+            (
+                "unknown field `excuse`, expected one of `apology`",
+                "unknown field `excuse`, expected one of `apology`",
+            ),
+            ("missing field `person` at line 1 column 2", "missing field `person` at line 1 column 2"),
+        ] {
+            assert_eq!(unquoted(said), left);
         }
     }
 }

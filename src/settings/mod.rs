@@ -9,7 +9,7 @@
 //! `table` lists every setting once. Layering, the refusal of unknown keys, `check --show` and the tests follow it.
 //! No error and no `Debug` in here ever shows a value, so none can show a secret.
 
-mod fault;
+pub(crate) mod fault;
 mod merged;
 mod reference;
 mod rule;

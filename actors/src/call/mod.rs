@@ -231,9 +231,9 @@ impl Attempts {
             if self.phase.draining() || !(wait.is_zero() || self.phase.sleep(wait).await) {
                 return Ended::Drained { attempts: made };
             }
-            // It may have been shut during the wait.
+            // It may have been shut during the wait. The attempt was told of when it failed.
             if let Some(trouble) = last.take_if(|_| heeds_gate && self.gate.shut().is_some()) {
-                self.tell_failure(call, made, started, &trouble);
+                self.gate.stats().add(Count::Failures);
                 return Ended::Failed { trouble, attempts: made };
             }
             made += 1;

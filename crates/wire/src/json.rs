@@ -11,6 +11,8 @@ use serde_json::value::RawValue;
 const ID_BYTES_MAX: usize = 512;
 /// Longest error code that is passed on; it goes into logs and metrics.
 const CODE_BYTES_MAX: usize = 64;
+/// Most digits of one: Meta's longest (2494100) has seven, a person's number has more, and so has a key.
+const CODE_DIGITS_MAX: usize = 7;
 
 /// The fields of one object, still as JSON. Of a name that occurs twice the last counts.
 #[derive(Default)]
@@ -46,10 +48,15 @@ impl<'a> Fields<'a> {
         self.text(name).filter(|id| (1..=ID_BYTES_MAX).contains(&id.len()))
     }
 
-    /// An error code that is safe to log: a number or a short word, nothing that could hold a person's words.
+    /// An error code that is safe to log: a short number or word, nothing that could hold a person's words or number, or
+    /// a key.
     pub(crate) fn code(&self, name: &str) -> Option<String> {
         let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.' | b'+');
-        self.text(name).filter(|code| (1..=CODE_BYTES_MAX).contains(&code.len()) && code.bytes().all(plain))
+        let digits = |code: &str| code.bytes().filter(u8::is_ascii_digit).count();
+        self.text(name).filter(|code| {
+            let is_short = (1..=CODE_BYTES_MAX).contains(&code.len()) && digits(code) <= CODE_DIGITS_MAX;
+            is_short && code.bytes().all(plain)
+        })
     }
 
     /// A number that counts something.
@@ -134,7 +141,10 @@ mod tests {
         assert_eq!(code(r#"{"code": 131026}"#).as_deref(), Some("131026"));
         assert_eq!(code(r#"{"code": "insufficient_quota"}"#).as_deref(), Some("insufficient_quota"));
         assert_eq!(code(r#"{"code": "only_for_creator+"}"#).as_deref(), Some("only_for_creator+"));
+        assert_eq!(code(r#"{"code": 2494100}"#).as_deref(), Some("2494100"));
         assert_eq!(code(r#"{"code": "call Lucia at +39 324"}"#), None);
+        assert_eq!(code(r#"{"code": 393247722154}"#), None, "a person's number");
+        assert_eq!(code(r#"{"code": "sk_5e8d3c9a1f7b2604d8e3c5a9f1b70264"}"#), None, "a key");
         assert_eq!(code(&format!(r#"{{"code": "{}"}}"#, "x".repeat(65))), None);
     }
 

@@ -9,7 +9,7 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use super::schema;
-use super::sql::{Sql, judge};
+use super::sql::{Sql, unanswered};
 use crate::contract::Answer;
 use crate::error::LedgerError;
 
@@ -47,7 +47,7 @@ impl Readers {
     ) -> Answer<T> {
         let (reply, answer) = oneshot::channel();
         let question: Question = Box::new(move |db| {
-            let _ = reply.send(in_snapshot(db, ask).map_err(|error| judge(&error)));
+            let _ = reply.send(in_snapshot(db, ask).map_err(|error| unanswered(&error)));
         });
         let sent = match &*self.queue.lock().unwrap_or_else(PoisonError::into_inner) {
             Some(queue) => queue.try_send(question).map_err(|error| match error {

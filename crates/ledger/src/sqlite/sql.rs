@@ -47,6 +47,11 @@ pub(super) fn judge(error: &rusqlite::Error) -> LedgerError {
     }
 }
 
+/// A question, or upkeep, that failed: it decides nothing about the file. What the writer commits next does.
+pub(super) fn unanswered(error: &rusqlite::Error) -> LedgerError {
+    LedgerError::Unavailable { reason: error.to_string() }
+}
+
 /// Moves the WAL into the file and cuts it to nothing; false if a reader still needs it. It does not wait for that
 /// reader: a backup reads for long, and no commit may stand behind it.
 pub(super) fn truncate_wal(db: &Connection) -> Sql<bool> {

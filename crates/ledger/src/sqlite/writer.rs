@@ -13,7 +13,7 @@ use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
 
 use super::recover::give_back;
-use super::sql::{Sql, judge, truncate_wal};
+use super::sql::{Sql, judge, truncate_wal, unanswered};
 use super::wal::Wal;
 use crate::contract::Answer;
 use crate::error::LedgerError;
@@ -132,7 +132,7 @@ impl Writer {
     ) -> Answer<T> {
         let (reply, answer) = oneshot::channel();
         let upkeep: Upkeep = Box::new(move |db| {
-            let _ = reply.send(work(db).map_err(|error| judge(&error)));
+            let _ = reply.send(work(db).map_err(|error| unanswered(&error)));
         });
         self.queue(Message::Upkeep(upkeep), answer)
     }
