@@ -3,14 +3,15 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{Failure, settings};
+use super::Failure;
+use crate::settings::{Settings, Source};
 
 /// Docker and systemd wait a few seconds; a server that is well answers within milliseconds.
 const ANSWER_MAX: Duration = Duration::from_secs(3);
 
 pub(super) fn run(config: Option<PathBuf>) -> Result<(), Failure> {
-    let settings = settings(config)?;
-    let url = format!("http://{}/health/ready", settings.server.reachable());
+    let server = Settings::server(&Source::from_process(config)).map_err(Failure::wrong)?;
+    let url = format!("http://{}/health/ready", server.reachable());
     actix_rt::System::new().block_on(async move {
         let client = awc::Client::builder().timeout(ANSWER_MAX).disable_redirects().finish();
         match client.get(&url).send().await {

@@ -125,12 +125,15 @@ fn is_wrong(trouble: &Trouble) -> bool {
 }
 
 fn left(subscription: elevenlabs::Subscription) -> Check {
-    let elevenlabs::Subscription { used, limit } = subscription;
-    match limit.saturating_sub(used) {
+    let limit = subscription.limit;
+    match subscription.left() {
+        0 if subscription.extends => {
+            Check::ok(CHARACTERS, format!("none left of {limit}, and the account may go on beyond"))
+        }
         0 => Check::failed(
             CHARACTERS,
             format!("none left of {limit}"),
-            format!("{NO_VOICE}, unless the account may go on beyond its limit"),
+            NO_VOICE,
             "wait for the next period, or take a larger plan at elevenlabs.io",
         ),
         left => Check::ok(CHARACTERS, format!("{left} left of {limit}")),

@@ -7,7 +7,7 @@ use std::time::Duration;
 use actix_web::{HttpRequest, HttpResponse, web};
 use derive_more::Display;
 use parlante_actors::call::CircuitState;
-use parlante_actors::call::stats::{ChannelStats, Probed};
+use parlante_actors::call::stats::{ChannelStats, Probed, Quota};
 use parlante_actors::metrics::name;
 use parlante_domain::time::as_millis;
 use parlante_domain::{Millis, Service};
@@ -50,6 +50,8 @@ struct Check {
     #[serde(skip_serializing_if = "Option::is_none")]
     latency_ms: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    characters_left: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
 }
 
@@ -58,17 +60,30 @@ struct Look {
     status: Status,
     since: Option<Millis>,
     latency: Option<Duration>,
+    characters_left: Option<u64>,
     reason: Option<String>,
 }
 
 impl Look {
-    const OK: Self = Self { status: Status::Ok, since: None, latency: None, reason: None };
+    const OK: Self =
+        Self { status: Status::Ok, since: None, latency: None, characters_left: None, reason: None };
 
     fn bad(status: Status, since: Option<Millis>, reason: impl Into<String>) -> Self {
-        Self { status, since, latency: None, reason: Some(reason.into()) }
+        Self { status, since, reason: Some(reason.into()), ..Self::OK }
     }
 
     fn of_channel(stats: &ChannelStats) -> Self {
+        let quota = stats.channel().quota;
+        let look = match quota {
+            Some(Quota { left: 0, extends: false, .. }) => {
+                Self::of_calls(stats).or(Some(Self::bad(Status::Degraded, None, "no characters are left")))
+            }
+            _ => Self::of_calls(stats),
+        };
+        Self { characters_left: quota.map(|quota| quota.left), ..look }
+    }
+
+    fn of_calls(stats: &ChannelStats) -> Self {
         // Nothing goes out without WhatsApp; without the others people are told so, or get text.
         let broken = if stats.service() == Service::WhatsApp { Status::Down } else { Status::Degraded };
         let channel = stats.channel();
@@ -95,7 +110,9 @@ impl Look {
     /// The worse of the two; this one where they are alike.
     fn or(self, other: Option<Self>) -> Self {
         match other {
-            Some(other) if other.status > self.status => other,
+            Some(other) if other.status > self.status => {
+                Self { characters_left: self.characters_left, ..other }
+            }
             _ => self,
         }
     }
@@ -154,9 +171,9 @@ pub(super) async fn health(app: web::Data<App>, request: HttpRequest) -> HttpRes
 }
 
 fn check(app: &App, name: &'static str, look: Look) -> Check {
-    let Look { status, since, latency, reason } = look;
+    let Look { status, since, latency, characters_left, reason } = look;
     let since = Time(app.turned.since(name, status, since, app.clock.now()));
-    Check { status, since, latency_ms: latency.map(as_millis), reason }
+    Check { status, since, latency_ms: latency.map(as_millis), characters_left, reason }
 }
 
 /// Sees each turn of the ledger's as it comes, so that `since` is exact.

@@ -1,7 +1,7 @@
 //! `GET /metrics`: counters and histograms as the actors keep them, and gauges that are looked at when asked. In
 //! OpenMetrics, never labelled by person.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -51,6 +51,8 @@ pub(crate) struct Scrape {
     registry: Registry,
     wal: Box<dyn Fn() -> u64 + Send + Sync>,
     gauges: Gauges,
+    /// Two at once would each add what the other has added.
+    one: Mutex<()>,
 }
 
 #[derive(Default)]
@@ -59,6 +61,8 @@ struct Gauges {
     paused: Family<ByService, Gauge>,
     healthy: Family<ByService, Gauge>,
     unknown_codes: Family<ByService, Counter>,
+    characters_left: Family<ByService, Gauge>,
+    characters_limit: Family<ByService, Gauge>,
     restarts: Family<ByActor, Counter>,
     conversations: Gauge,
     people: Gauge,
@@ -96,7 +100,7 @@ impl Scrape {
         let version = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
         registry.register("build", "The program", version);
         let ledger = ledger.clone();
-        Self { registry, wal: Box::new(move || ledger.wal_bytes()), gauges }
+        Self { registry, wal: Box::new(move || ledger.wal_bytes()), gauges, one: Mutex::default() }
     }
 }
 
@@ -110,6 +114,10 @@ impl Gauges {
         registry.register("provider_healthy", healthy, self.healthy.clone());
         let unknown = "Answers with a code that no table of ours knows";
         registry.register("provider_unknown_codes", unknown, self.unknown_codes.clone());
+        let left = "Characters that the account may still have spoken; missing before a health call has told";
+        registry.register("provider_characters_left", left, self.characters_left.clone());
+        let limit = "Characters that the account may have spoken in a period";
+        registry.register("provider_characters_limit", limit, self.characters_limit.clone());
         registry.register("actor_restarts", "Restarts after a panic", self.restarts.clone());
         registry.register("conversations", "Conversation actors in memory", self.conversations.clone());
         registry.register("people_waiting", "People with open messages", self.people.clone());
@@ -141,8 +149,17 @@ impl Gauges {
         }
         let by_service = ByService { service };
         self.paused.get_or_create(&by_service).set(i64::from(channel.paused.is_some()));
-        if let Some(probed) = channel.probe {
-            self.healthy.get_or_create(&by_service).set(i64::from(probed.result.is_ok()));
+        match channel.probe {
+            Some(probed) => {
+                self.healthy.get_or_create(&by_service).set(i64::from(probed.result.is_ok()));
+            }
+            None => {
+                self.healthy.remove(&by_service);
+            }
+        }
+        if let Some(quota) = channel.quota {
+            self.characters_left.get_or_create(&by_service).set(gauge(quota.left));
+            self.characters_limit.get_or_create(&by_service).set(gauge(quota.limit));
         }
         raise(&self.unknown_codes.get_or_create(&by_service), stats.count(Count::UnknownCodes));
     }
@@ -162,8 +179,9 @@ pub(super) async fn metrics(app: web::Data<App>, request: HttpRequest) -> HttpRe
         return HttpResponse::build(status).finish();
     }
     // A ledger that does not answer must not hide what else is known.
-    let counts = app.ledger.counts(0).await.map_err(|failure| events::ledger_unavailable(&failure)).ok();
+    let counts = app.counts(0).await.map_err(|failure| events::ledger_unavailable(&failure)).ok();
     let lag = app.core.lag().await;
+    let _one = app.scrape.one.lock().unwrap_or_else(PoisonError::into_inner);
     gather(&app, counts);
     app.scrape.gauges.lag.set(lag.as_secs_f64());
     let mut page = String::new();

@@ -27,7 +27,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_rt::time::Instant;
+use actix_rt::time::{Instant, timeout};
 use actix_web::{App as WebApp, HttpServer, web};
 use parlante_actors::call::stats::ChannelStats;
 use parlante_actors::dedup::DedupHandle;
@@ -37,7 +37,7 @@ use parlante_actors::phase::PhaseWatch;
 use parlante_actors::supervise::Restarts;
 use parlante_actors::system::{Actors, Core};
 use parlante_domain::{Clock, Millis};
-use parlante_ledger::{Ledger, Sqlite};
+use parlante_ledger::{Counts, Ledger, LedgerError, Sqlite};
 use tokio::sync::{Mutex, Semaphore, watch};
 use tracing_actix_web::TracingLogger;
 
@@ -84,6 +84,9 @@ impl Doors {
 /// See [`App::oldest_waiting`].
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
+/// Longest wait for the ledger's numbers: whoever watches gives up after some seconds, and has other things to see.
+const COUNTED_MAX: Duration = Duration::from_secs(2);
+
 /// What handlers may reach.
 pub struct App {
     pub(crate) dedup: DedupHandle,
@@ -98,7 +101,7 @@ pub struct App {
     pub(crate) bodies: Arc<Semaphore>,
     pub(crate) arriving: Arriving,
     pub(crate) turned: Turned,
-    oldest: Mutex<Option<(Instant, Option<Millis>)>>,
+    oldest: Mutex<Option<(Instant, Option<Option<Millis>>)>>,
     doors: watch::Receiver<Arc<Doors>>,
     pub(crate) trusted_proxies: Vec<Network>,
     pub(crate) started: Instant,
@@ -143,10 +146,22 @@ impl App {
     /// second at most: anybody may ask `/health`, and the ledger's readers have better to do.
     pub(crate) async fn oldest_waiting(&self) -> Option<Option<Millis>> {
         let mut known = self.oldest.lock().await;
-        if known.is_none_or(|(at, _)| at.elapsed() >= LOOK_EVERY) {
-            *known = Some((Instant::now(), self.ledger.counts(0).await.ok()?.oldest_waiting));
+        if let Some((at, oldest)) = *known
+            && at.elapsed() < LOOK_EVERY
+        {
+            return oldest;
         }
-        known.map(|(_, oldest)| oldest)
+        let oldest = self.counts(0).await.ok().map(|counts| counts.oldest_waiting);
+        *known = Some((Instant::now(), oldest));
+        oldest
+    }
+
+    /// What the ledger has counted; it does not answer if its disk hangs.
+    pub(crate) async fn counts(&self, queues: usize) -> Result<Counts, LedgerError> {
+        match timeout(COUNTED_MAX, self.ledger.counts(queues)).await {
+            Ok(counted) => counted,
+            Err(_) => Err(LedgerError::Unavailable { reason: "it does not answer".to_owned() }),
+        }
     }
 
     /// Webhooks are taken. A ledger that does not commit is found out by trying, so they are taken then too, and
@@ -209,7 +224,20 @@ fn routes(config: &mut web::ServiceConfig) {
         .configure(admin::routes)
         .route("/stats", web::get().to(stats::stats))
         .route("/metrics", web::get().to(metrics::metrics))
-        .route("/health", web::get().to(health::health))
-        .route("/health/live", web::get().to(health::live))
-        .route("/health/ready", web::get().to(health::ready));
+        // Some monitors ask with HEAD.
+        .service(
+            web::resource("/health")
+                .route(web::get().to(health::health))
+                .route(web::head().to(health::health)),
+        )
+        .service(
+            web::resource("/health/live")
+                .route(web::get().to(health::live))
+                .route(web::head().to(health::live)),
+        )
+        .service(
+            web::resource("/health/ready")
+                .route(web::get().to(health::ready))
+                .route(web::head().to(health::ready)),
+        );
 }

@@ -58,6 +58,7 @@ struct Provider {
     retries: u64,
     timeouts: u64,
     failures: u64,
+    #[serde(rename = "unknownCodes")]
     unknown_codes: u64,
 }
 
@@ -81,7 +82,7 @@ pub(super) async fn stats(app: web::Data<App>, request: HttpRequest) -> HttpResp
     if let Err(status) = app.doors().guard.admit(&request) {
         return HttpResponse::build(status).finish();
     }
-    match app.ledger.counts(QUEUES_MAX).await {
+    match app.counts(QUEUES_MAX).await {
         Ok(counts) => HttpResponse::Ok().json(gather(&app, counts)),
         Err(failure) => {
             events::ledger_unavailable(&failure);

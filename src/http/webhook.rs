@@ -57,7 +57,7 @@ pub(super) async fn deliver(
     let signature = signature(&request);
     let doors = app.doors();
     if doors.verified && signature.is_none() {
-        doors.signatures.was_bad(app.clock.now());
+        // Not Meta: it signs with a wrong secret too.
         events::webhook_signature_missing(&ip);
         return HttpResponse::Unauthorized().finish();
     }
@@ -83,7 +83,10 @@ pub(super) async fn deliver(
             doors.signatures.was_bad(app.clock.now());
             HttpResponse::Unauthorized().finish()
         }
-        Ok(Err(Refused::NotAnObject)) => HttpResponse::BadRequest().finish(),
+        Ok(Err(Refused::NotAnObject)) => {
+            doors.signatures.was_good();
+            HttpResponse::BadRequest().finish()
+        }
         Ok(Err(Refused::Unavailable)) | Err(_) => unavailable(),
     }
 }

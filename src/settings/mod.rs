@@ -101,6 +101,19 @@ impl Settings {
         if faults.is_empty() { valid::settings(&merged, &source.dir) } else { Err(SettingsError { faults }) }
     }
 
+    /// Reads where our own server is found, and nothing else: what is wrong elsewhere shows at its next start and says
+    /// nothing about the one that runs.
+    ///
+    /// # Errors
+    /// If one of `[server]` is wrong.
+    pub fn server(source: &Source) -> Result<Server, SettingsError> {
+        let mut faults = Vec::new();
+        let merged = merged::Merged::of(written::read(source, &mut faults).layers);
+        valid::check_each(&merged, &mut faults);
+        faults.retain(|fault| table::named(&fault.name).is_some_and(|setting| setting.section == "server"));
+        if faults.is_empty() { valid::section(&merged, "SERVER_") } else { Err(SettingsError { faults }) }
+    }
+
     /// One line per setting, in the order of `config.toml`: `NAME = value  # where from`. A secret that is set
     /// reads `********`; what is not set reads `(not set)`.
     #[must_use]

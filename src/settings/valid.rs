@@ -34,7 +34,8 @@ pub(super) fn check(merged: &Merged, complete: bool, faults: &mut Vec<Fault>) {
     }
 }
 
-fn check_each(merged: &Merged, faults: &mut Vec<Fault>) {
+/// Checks what each value is by itself.
+pub(super) fn check_each(merged: &Merged, faults: &mut Vec<Fault>) {
     for setting in TABLE {
         let variable = setting.variable();
         let Some(entry) = merged.get(&variable) else { continue };

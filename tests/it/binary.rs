@@ -268,3 +268,14 @@ fn whoever_reads_only_the_first_lines_gets_no_complaint() {
         .unwrap();
     assert_eq!((told.status.code(), String::from_utf8_lossy(&told.stderr).as_ref()), (Some(0), ""));
 }
+
+#[actix_rt::test]
+async fn a_setting_that_is_wrong_for_the_next_start_does_not_make_the_running_server_ill() {
+    let world = World::new();
+    let _server = world.start().await;
+    let world = world.set("OPENAI_TIMEOUT_MS", "soon").set("APP_ENV", "production");
+    assert_eq!(world.run(&["check"]).await.0, 2);
+    assert_eq!(world.run(&["healthcheck"]).await, (0, String::new(), String::new()));
+    let (code, _, complaint) = world.set("PORT", "soon").run(&["healthcheck"]).await;
+    assert!(code == 2 && complaint.contains("PORT"), "{code}: {complaint}");
+}

@@ -38,12 +38,13 @@ use crate::support::{PATIENCE, World, a_phone, get_with, persona_text};
 const RULES: &str = include_str!("../../deploy/alerts.yml");
 /// What stands in the rules, and what it is here: nobody waits for minutes. `deploy/alerts_test.yml` holds the true
 /// ones. What tells of the machine alone (`for: 10m`) is left as it is.
-const SHORTENED: [(&str, &str); 5] = [
+const SHORTENED: [(&str, &str); 6] = [
     ("for: 30s\n", "for: 1s\n"),
     // A busy machine may miss a reading or two; that is not the end of the server.
     ("for: 1m\n", "for: 3s\n"),
     ("for: 2m\n", "for: 1s\n"),
     ("for: 5m\n", "for: 1s\n"),
+    ("[10m]", "[1m]"),
     ("[15m]", "[5s]"),
 ];
 /// What a machine that is busy brings about by itself, as long as it does not fire.

@@ -3,6 +3,7 @@
 
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix::{
     Actor, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message, ResponseFuture, Supervised,
@@ -13,6 +14,7 @@ use parlante_domain::turn::ErrorCode;
 use parlante_domain::{Clock, Faults, Seq};
 
 use super::gate::Gate;
+use super::stats::Quota;
 use super::{CallConfig, Shared};
 use crate::flight::{Flights, Key};
 use crate::load::{Load, Ticket};
@@ -38,10 +40,20 @@ pub(crate) trait Provider: 'static {
     fn key(call: &Self::Call) -> Key;
     /// Makes a call, with all its attempts.
     fn make(self: Rc<Self>, call: Self::Call) -> impl Future<Output = Self::Outcome> + 'static;
-    /// One cheap call that proves key and connection. `None`: there is no such call.
-    fn health(self: Rc<Self>) -> impl Future<Output = Option<Result<(), ErrorCode>>> + 'static;
+    /// One cheap call that proves key and connection.
+    fn health(self: Rc<Self>) -> impl Future<Output = Health> + 'static;
     /// The gate before it.
     fn gate(&self) -> &Gate;
+}
+
+/// What a health call brought.
+pub(crate) enum Health {
+    /// There is no such call.
+    None,
+    /// Key and connection are well; what the account has left, where the provider tells.
+    Ok(Option<Quota>),
+    /// They are not, or the key may not make this call.
+    Failed(ErrorCode),
 }
 
 pub(crate) struct Client<P: Provider> {
@@ -49,34 +61,53 @@ pub(crate) struct Client<P: Provider> {
     flights: Flights<P::Outcome>,
     faults: Arc<dyn Faults>,
     clock: Arc<dyn Clock>,
-    probe_every: std::time::Duration,
+    probe_every: Duration,
+    /// A health call is under way.
+    probing: bool,
 }
 
 impl<P: Provider> Client<P> {
     fn probe(&mut self, context: &mut Context<Self>) {
+        // A late answer must not overwrite a newer one.
+        if std::mem::replace(&mut self.probing, true) {
+            return;
+        }
         let (provider, asked) = (self.provider.clone(), Instant::now());
         context.spawn(provider.health().into_actor(self).map(move |health, client, _| {
-            let Some(health) = health else { return };
-            let gate = client.provider.gate();
-            match &health {
-                Ok(()) => gate.is_healthy(),
-                Err(code) if is_not_about_the_key(code) => gate.health_says_nothing(),
-                Err(_) => {}
-            }
-            gate.stats().probed(health.map(|()| asked.elapsed()), client.clock.now());
+            client.probing = false;
+            client.probed(health, asked.elapsed());
         }));
     }
-}
 
-/// A key that may not look, or a server that has nothing to look at: both may do what messages need.
-fn is_not_about_the_key(code: &ErrorCode) -> bool {
-    ["403", "404", "405"].contains(&code.to_string().as_str())
+    fn probed(&self, health: Health, took: Duration) {
+        let (gate, now) = (self.provider.gate(), self.clock.now());
+        match health {
+            Health::None => {
+                gate.health_says_nothing();
+                gate.stats().cannot_be_probed();
+            }
+            Health::Ok(quota) => {
+                gate.is_healthy();
+                quota.into_iter().for_each(|quota| gate.stats().has_left(quota));
+                gate.stats().probed(Ok(took), now);
+            }
+            Health::Failed(code) => {
+                // The key is known, and may do other things.
+                if code.to_string() == "403" {
+                    gate.health_says_nothing();
+                }
+                gate.stats().probed(Err(code), now);
+            }
+        }
+    }
 }
 
 impl<P: Provider> Actor for Client<P> {
     type Context = Context<Self>;
 
     fn started(&mut self, context: &mut Self::Context) {
+        // A restart has dropped the one that was under way.
+        self.probing = false;
         context.run_interval(self.probe_every, Self::probe);
     }
 }
@@ -204,6 +235,7 @@ impl<P: Provider> ClientHandle<P> {
             faults: shared.faults.clone(),
             clock: shared.clock.clone(),
             probe_every: config.probe_every,
+            probing: false,
         };
         Self { addr: supervise::start(post, client), load, gate }
     }

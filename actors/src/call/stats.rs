@@ -32,6 +32,19 @@ pub struct Channel {
     pub paused: Option<(ErrorCode, Millis)>,
     /// What the last health call brought; `None`: there was none yet.
     pub probe: Option<Probed>,
+    /// What the account may still use, where a health call has told.
+    pub quota: Option<Quota>,
+}
+
+/// What an account may use in a period.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Quota {
+    /// Characters that are left.
+    pub left: u64,
+    /// Characters of the whole period.
+    pub limit: u64,
+    /// It goes on when none are left.
+    pub extends: bool,
 }
 
 /// What a health call brought.
@@ -104,6 +117,15 @@ impl ChannelStats {
         }
         now.circuit = circuit;
         now.paused = paused;
+    }
+
+    /// Nothing that the provider answers says how it is.
+    pub(crate) fn cannot_be_probed(&self) {
+        self.0.now.lock().unwrap_or_else(PoisonError::into_inner).probe = None;
+    }
+
+    pub(crate) fn has_left(&self, quota: Quota) {
+        self.0.now.lock().unwrap_or_else(PoisonError::into_inner).quota = Some(quota);
     }
 
     pub(crate) fn probed(&self, result: Result<Duration, ErrorCode>, at: Millis) {

@@ -12,10 +12,10 @@ use parlante_wire::{elevenlabs, ogg};
 use tokio::sync::watch;
 
 use super::{ElevenLabsConfig, Script, Spoken};
-use crate::call::client::Provider;
+use crate::call::client::{Health, Provider};
 use crate::call::gate::{Gate, Shut};
 use crate::call::http::{Auth, Broken, ERROR_BODY_MAX, Http};
-use crate::call::stats::ChannelStats;
+use crate::call::stats::{ChannelStats, Quota};
 use crate::call::{self, Attempts, Credentials, Ended, Shared, Trouble};
 use crate::flight::Key;
 
@@ -44,17 +44,24 @@ impl Provider for ElevenLabs {
         self.speak(script).await
     }
 
-    async fn health(self: Rc<Self>) -> Option<Result<(), ErrorCode>> {
+    async fn health(self: Rc<Self>) -> Health {
         let url = format!("{}{}", self.config.base_url, elevenlabs::SUBSCRIPTION_PATH);
         let asked = async {
             let mut response = self.http.get(&url, &self.auth()).await?;
             let body = response.whole(ERROR_BODY_MAX).await?;
             if elevenlabs::accepts_key(response.status, &body) {
-                return Ok(());
+                return Ok(elevenlabs::read_subscription(&body));
             }
             Err(Trouble::from(elevenlabs::classify(response.status, &body, response.hints)))
         };
-        Some(self.http.attempt(asked).await.map_err(|trouble| trouble.code))
+        match self.http.attempt(asked).await {
+            Ok(account) => Health::Ok(account.map(|account| Quota {
+                left: account.left(),
+                limit: account.limit,
+                extends: account.extends,
+            })),
+            Err(trouble) => Health::Failed(trouble.code),
+        }
     }
 
     fn gate(&self) -> &Gate {

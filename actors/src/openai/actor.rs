@@ -12,7 +12,7 @@ use parlante_wire::outcome::Outcome as Means;
 use tokio::sync::{Semaphore, watch};
 
 use super::{Asked, OpenAiConfig, Question, Recording};
-use crate::call::client::Provider;
+use crate::call::client::{Health, Provider};
 use crate::call::gate::{Gate, Shut};
 use crate::call::http::{Auth, Broken, ERROR_BODY_MAX, Http};
 use crate::call::stats::ChannelStats;
@@ -74,7 +74,7 @@ impl Provider for OpenAi {
         }
     }
 
-    async fn health(self: Rc<Self>) -> Option<Result<(), ErrorCode>> {
+    async fn health(self: Rc<Self>) -> Health {
         let url = format!("{}/models", self.config.base_url);
         let asked = async {
             let mut response = self.http.get(&url, &self.auth()).await?;
@@ -85,7 +85,12 @@ impl Provider for OpenAi {
                 Err(openai::classify(response.status, &body.unwrap_or_default(), response.hints).into())
             }
         };
-        Some(self.http.attempt(asked).await.map_err(|trouble: Trouble| trouble.code))
+        match self.http.attempt(asked).await {
+            Ok(()) => Health::Ok(None),
+            // A compatible server without a list of models.
+            Err(Trouble { code, .. }) if ["404", "405"].contains(&code.to_string().as_str()) => Health::None,
+            Err(Trouble { code, .. }) => Health::Failed(code),
+        }
     }
 
     fn gate(&self) -> &Gate {

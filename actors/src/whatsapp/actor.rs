@@ -14,7 +14,7 @@ use parlante_wire::outcome::Outcome as Means;
 use tokio::sync::watch;
 
 use super::{Fetch, Handed, Outgoing, Sent, Upload, WhatsAppConfig};
-use crate::call::client::{Client, Provider};
+use crate::call::client::{Client, Health, Provider};
 use crate::call::gate::{Gate, Shut};
 use crate::call::http::{Auth, Broken, ERROR_BODY_MAX, Http};
 use crate::call::stats::ChannelStats;
@@ -94,8 +94,8 @@ impl Provider for WhatsApp {
         }
     }
 
-    async fn health(self: Rc<Self>) -> Option<Result<(), ErrorCode>> {
-        let number = self.config.number.as_ref()?;
+    async fn health(self: Rc<Self>) -> Health {
+        let Some(number) = self.config.number.as_ref() else { return Health::None };
         let url =
             format!("{}/{}/{number}?{}", self.config.base_url, self.config.api_version, graph::NUMBER_QUERY);
         let asked = async {
@@ -106,7 +106,10 @@ impl Provider for WhatsApp {
             }
             Err(refused(&response, &body.unwrap_or_default()))
         };
-        Some(self.http.attempt(asked).await.map_err(|unsent| Trouble::from(unsent).code))
+        match self.http.attempt(asked).await {
+            Ok(()) => Health::Ok(None),
+            Err(unsent) => Health::Failed(Trouble::from(unsent).code),
+        }
     }
 
     fn gate(&self) -> &Gate {

@@ -19,11 +19,11 @@ fn may_be_tried_again(means: Means) -> bool {
 async fn every_code_of_graph_has_its_fate() {
     let cases = cases(GRAPH);
     let refused = those(&cases, |means| means == Means::GiveUp);
-    assert_eq!(all_at_once(Step::Send, &refused).await["unknown_codes"], 0);
+    assert_eq!(all_at_once(Step::Send, &refused).await["unknownCodes"], 0);
     let held = those(&cases, may_be_tried_again);
-    assert_eq!(all_held(&held).await["unknown_codes"], 0);
+    assert_eq!(all_held(&held).await["unknownCodes"], 0);
     let paused = those(&cases, Means::pauses);
-    assert_eq!(one_by_one(Step::Send, &paused).await["unknown_codes"], 0);
+    assert_eq!(one_by_one(Step::Send, &paused).await["unknownCodes"], 0);
     assert_eq!(names([refused, held, paused].concat()), names(&cases), "every one was met");
 }
 

@@ -14,8 +14,8 @@ fn parted(cases: &[Case]) -> (Vec<&Case>, Vec<&Case>) {
 async fn all_have_their_fates(step: Step) {
     let cases = cases(OPENAI);
     let (passing, pausing) = parted(&cases);
-    assert_eq!(all_at_once(step, &passing).await["unknown_codes"], 0);
-    assert_eq!(one_by_one(step, &pausing).await["unknown_codes"], 0);
+    assert_eq!(all_at_once(step, &passing).await["unknownCodes"], 0);
+    assert_eq!(one_by_one(step, &pausing).await["unknownCodes"], 0);
     assert_eq!(names([passing, pausing].concat()), names(&cases), "every one was met");
 }
 

@@ -53,14 +53,14 @@ async fn is_treated_by_its_status(step: Step) {
     let waits = |case: &&Case| Fate::of(step, case.outcome).stands == Stands::Open;
     let (held, passing): (Vec<&Case>, Vec<&Case>) = passing.into_iter().partition(waits);
     let attempts = |cases: &[&Case]| cases.iter().map(|case| case.outcome.attempts()).sum::<usize>();
-    assert_eq!(all_at_once(step, &passing).await["unknown_codes"], attempts(&passing), "every answer counts");
+    assert_eq!(all_at_once(step, &passing).await["unknownCodes"], attempts(&passing), "every answer counts");
     if step == Step::Send {
-        assert_eq!(all_held(&held).await["unknown_codes"], attempts(&held));
+        assert_eq!(all_held(&held).await["unknownCodes"], attempts(&held));
     }
     // Where the message waits, a second real call for a key is refused too.
     let again =
         pausing.iter().filter(|case| !step.is_spoken() && case.outcome == Means::PauseCredential).count();
-    assert_eq!(one_by_one(step, &pausing).await["unknown_codes"], attempts(&pausing) + again);
+    assert_eq!(one_by_one(step, &pausing).await["unknownCodes"], attempts(&pausing) + again);
 }
 
 #[actix_rt::test]

@@ -91,7 +91,8 @@ async fn the_characters_of_elevenlabs_are_used_up() {
     );
     assert_eq!(is_paused(&server, "elevenlabs").await, ["ERROR", "elevenlabs", "401", "quota_exceeded"]);
     on_call.health_says(200, "degraded", &[("elevenlabs", "degraded", "paused: 401/quota_exceeded")]).await;
-    on_call.is_called(&["ParlanteElevenLabsPaused elevenlabs"], &["channel_paused", "channel_resumed"]).await;
+    let alerts = ["ParlanteElevenLabsPaused elevenlabs", "ParlanteElevenLabsCharactersLow elevenlabs"];
+    on_call.is_called(&alerts, &["channel_paused", "channel_resumed"]).await;
 
     elevenlabs.set_characters_left(10_000);
     server.signal(Signal::HUP);

@@ -5,8 +5,10 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
+use std::thread::JoinHandle;
 
 use super::BINARY;
 
@@ -46,6 +48,26 @@ impl Strace {
         self.arguments(Path::new("/dev/null"), calls, &["-P", file, "-e", &inject])
     }
 
+    /// From now on each of these calls of a running process on this file waits for a minute before it is made, until the
+    /// hold is dropped.
+    pub(crate) fn hold(&self, pid: i32, calls: &str, file: &Path) -> Hold {
+        let inject = format!("inject={calls}:delay_enter=60s");
+        let mut strace = Command::new(&self.0)
+            .args(["-f", "-o", "/dev/null", "-e", &format!("trace={calls}"), "-e", &inject])
+            .arg("-P")
+            .arg(file)
+            .args(["-p", &pid.to_string()])
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("strace runs");
+        let mut lines = BufReader::new(strace.stderr.take().expect("a pipe")).lines().map_while(Result::ok);
+        let attached = lines.find(|line| line.contains("attached"));
+        assert!(attached.is_some(), "strace may not attach to a running process here (yama's ptrace_scope?)");
+        // It goes on to tell of each thread, and must not stand before a full pipe.
+        let reader = std::thread::spawn(move || lines.for_each(drop));
+        Hold { strace, reader: Some(reader) }
+    }
+
     /// `-D`: strace is the grandchild, so that our child is the binary.
     fn arguments(&self, file: &Path, calls: &str, more: &[&str]) -> Vec<OsString> {
         let trace = format!("trace={calls}");
@@ -54,6 +76,21 @@ impl Strace {
         words.push(file.as_os_str().to_owned());
         words.extend(["-e", &trace].iter().chain(more).chain(&["--", BINARY]).map(OsString::from));
         words
+    }
+}
+
+/// See [`Strace::hold`].
+pub(crate) struct Hold {
+    strace: Child,
+    reader: Option<JoinHandle<()>>,
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        // What it holds goes on when it is gone.
+        let _ = self.strace.kill();
+        let _ = self.strace.wait();
+        let _ = self.reader.take().map(JoinHandle::join);
     }
 }
 

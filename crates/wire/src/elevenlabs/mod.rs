@@ -79,13 +79,28 @@ pub struct Subscription {
     pub used: u64,
     /// Characters that the period has.
     pub limit: u64,
+    /// The account goes on beyond its limit, and pays for it.
+    pub extends: bool,
+}
+
+impl Subscription {
+    /// Characters that may still be spoken before the limit.
+    #[must_use]
+    pub fn left(self) -> u64 {
+        self.limit.saturating_sub(self.used)
+    }
 }
 
 /// The answer to [`SUBSCRIPTION_PATH`]. `None`: it is not one.
 #[must_use]
 pub fn read_subscription(body: &[u8]) -> Option<Subscription> {
     let body = Fields::from_bytes(body)?;
-    Some(Subscription { used: body.count("character_count")?, limit: body.count("character_limit")? })
+    Some(Subscription {
+        used: body.count("character_count")?,
+        limit: body.count("character_limit")?,
+        extends: body.is_true("can_extend_character_limit")
+            && body.is_true("allowed_to_extend_character_limit"),
+    })
 }
 
 /// Where one voice is asked for (`GET`), which costs nothing: 200 if the key may use it.
@@ -151,7 +166,12 @@ mod tests {
     #[test]
     fn the_state_of_the_account() {
         let body = br#"{"tier":"starter","character_count":41203,"character_limit":60000,"status":"active"}"#;
-        assert_eq!(read_subscription(body), Some(Subscription { used: 41_203, limit: 60_000 }));
+        let read = Subscription { used: 41_203, limit: 60_000, extends: false };
+        assert_eq!((read_subscription(body), read.left()), (Some(read), 18_797));
+        let body = br#"{"character_count":9,"character_limit":5,"can_extend_character_limit":true,
+            "allowed_to_extend_character_limit":true}"#;
+        let read = Subscription { used: 9, limit: 5, extends: true };
+        assert_eq!((read_subscription(body), read.left()), (Some(read), 0));
         for body in [
             &b""[..],
             b"{}",
