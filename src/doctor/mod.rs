@@ -21,6 +21,7 @@ mod whatsapp;
 use parlante_domain::{Clock, Persona};
 
 pub(crate) use check::{Check, Status};
+pub(crate) use webhook::LOOP_BODY;
 
 use crate::real::SystemClock;
 use crate::settings::Settings;

@@ -7,18 +7,17 @@ use super::check::Check;
 use crate::settings::{Secret, Settings};
 
 const LOOP: &str = "webhook_loop";
-/// An object of another product: the server answers 200 and does nothing with it.
-const BODY: &[u8] = br#"{"object":"parlante_doctor"}"#;
+/// An object of another product: the server answers 200, does nothing with it, and does not count its signature.
+pub(crate) const LOOP_BODY: &[u8] = br#"{"object":"parlante_doctor"}"#;
 const NOTHING_ARRIVES: &str = "what Meta posts there does not arrive";
 
-/// The check of the loop. The wrong signature comes second: the server's suspicion that its secret is another app's
-/// ends with the first good one.
+/// The check of the loop: what is signed with our secret is taken, and what is signed with another is not.
 pub(super) async fn check(asker: &Asker, settings: &Settings) -> Check {
     let Some(public) = &settings.server.public_url else {
         return Check::skipped(LOOP, "SERVER_PUBLIC_URL is not set").optional();
     };
     let url = format!("{}/webhook", public.as_str());
-    let post = async |auth: Auth<'_>| asker.post(Provider::Own, &url, auth, BODY.to_vec()).await;
+    let post = async |auth: Auth<'_>| asker.post(Provider::Own, &url, auth, LOOP_BODY.to_vec()).await;
     let Some(secret) = settings.whatsapp.app_secrets.first() else {
         return judge(&url, &post(Auth::Nobody).await, None);
     };
@@ -31,7 +30,7 @@ pub(super) async fn check(asker: &Asker, settings: &Settings) -> Check {
 }
 
 fn signature(key: &[u8]) -> String {
-    let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), BODY);
+    let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), LOOP_BODY);
     tag.as_ref().iter().fold("sha256=".to_owned(), |text, byte| text + &format!("{byte:02x}"))
 }
 
@@ -102,8 +101,8 @@ mod tests {
     fn the_signature_is_the_one_that_the_server_wants() {
         let secrets = parlante_wire::signature::Secrets::new(std::iter::once("geheim"));
         let parsed = |key: &[u8]| parlante_wire::signature::Signature::parse(&signature(key)).unwrap();
-        assert!(secrets.verify(&parsed(b"geheim"), BODY));
-        assert!(!secrets.verify(&parsed(b"geheim but not quite"), BODY));
+        assert!(secrets.verify(&parsed(b"geheim"), LOOP_BODY));
+        assert!(!secrets.verify(&parsed(b"geheim but not quite"), LOOP_BODY));
     }
 
     #[test]

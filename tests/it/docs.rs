@@ -1,6 +1,7 @@
 //! What the documents and the files for operators say is true: names, links, commands, alerts, settings.
 
 mod commands;
+mod machine;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -177,11 +178,11 @@ async fn the_pages_name_the_checks_of_doctor() {
     let (_, json, _) = World::new().run(&["doctor", "--json"]).await;
     let checks: Vec<serde_json::Value> = serde_json::from_str(&json).unwrap();
     let checks: Vec<&str> = checks.iter().map(|check| check["check"].as_str().unwrap()).collect();
-    let mut named = BTreeSet::new();
+    let (doctor, mut named) = ("sudo --user parlante parlante doctor", BTreeSet::new());
     for (name, page) in pages() {
         let of_provider = ["whatsapp", "openai", "elevenlabs", "provider", "ledger"];
         if of_provider.iter().any(|provider| name.starts_with(provider)) {
-            assert!(commands(&page).contains(&"parlante doctor"), "{name} does not say to run doctor");
+            assert!(commands(&page).contains(&doctor), "{name} does not say to run doctor");
         }
         let is_check = |word: &&str| {
             let family = ["whatsapp_", "openai_", "elevenlabs_", "webhook_loop"];
@@ -300,4 +301,26 @@ fn the_files_for_operators_set_only_what_there_is() {
     let unknown: Vec<_> =
         set.iter().filter(|name| !known.contains(*name) && !foreign.contains(&name.as_str())).collect();
     assert!(unknown.is_empty(), "{unknown:?}");
+}
+
+/// What stood in the unit, the operator's commands would not see.
+#[test]
+fn the_unit_has_no_setting() {
+    let known: BTreeSet<String> = settings::variables().collect();
+    let unit = read(&root().join("deploy/parlante.service"));
+    let set = machine::values(&unit, "Environment").flat_map(str::split_whitespace);
+    let set: Vec<&str> = set.filter_map(|word| Some(word.split_once('=')?.0)).collect();
+    assert!(set.contains(&"SQLITE_TMPDIR"), "{set:?}");
+    assert!(!set.iter().any(|name| known.contains(*name)), "{set:?}");
+}
+
+/// A reload by a signal is a stop by hand to Docker, where it heeds one.
+#[test]
+fn a_reload_in_a_container_does_not_end_its_restarts() {
+    let compose = read(&root().join("deploy/compose.yaml"));
+    let server =
+        compose.split("\n  parlante:\n").nth(1).and_then(|rest| rest.split("\n  caddy:\n").next()).unwrap();
+    assert!(server.contains("\n    restart: always\n"), "{server}");
+    // Without it every signal counts as one to stop.
+    assert!(read(&root().join("Dockerfile")).contains("\nSTOPSIGNAL SIGTERM\n"));
 }

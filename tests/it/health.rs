@@ -247,6 +247,12 @@ async fn only_bad_signatures_make_the_app_secret_suspect_until_another_is_read()
     assert!(after(&told["checks"]["webhook"], from) <= SystemClock.now().0 - from, "{told}");
     assert_eq!(gauge(&base, "parlante_app_secret_suspect").await, 1.0);
 
+    // Doctor signs with the secret of the settings: that proves nothing.
+    let world = world.set("SERVER_PUBLIC_URL", &base);
+    let (_, told, _) = world.run(&["doctor"]).await;
+    assert!(told.contains("ok       webhook_loop"), "{told}");
+    assert_eq!(check(&base, "webhook").await["status"], "degraded");
+
     std::fs::write(&secret, &world.sandbox.meta.options().app_secret).unwrap();
     server.signal(Signal::HUP);
     server.log.wait("reload_completed", |_| true).await;
