@@ -1,10 +1,13 @@
-//! The ledger: can it be written? By opening it where nobody holds it, else by asking the server that does.
+//! The ledger: can it be written? By a look at it where nobody holds it, else by asking the server that does.
+//!
+//! The look changes nothing. An open would take an older file over, and the program that is still to run on it today
+//! could not read it any more.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use parlante_domain::ports::NoFaults;
-use parlante_ledger::{Ledger, Sqlite};
+use parlante_ledger::{Inspected, Ledger, Sqlite};
 use serde_json::Value;
 
 use super::ask::{ANSWER_MAX, Asker, Auth, Provider};
@@ -22,32 +25,29 @@ pub(super) async fn check(asker: &Asker, settings: &Settings) -> Check {
     let looked = tokio::task::spawn_blocking(move || look(&path));
     let found = match actix_rt::time::timeout(ANSWER_MAX, looked).await {
         Ok(Ok(found)) => found,
-        Ok(Err(_)) => Err(Shut::Broken("opening it has failed".to_owned())),
+        Ok(Err(_)) => Err(Shut::Broken("looking at it has failed".to_owned())),
         Err(_) => Err(Shut::Broken("the disk did not answer within 10 s".to_owned())),
     };
     match found {
-        Ok(ledger) => opened(&settings.ledger.path, &place, ledger).await,
+        Ok(ledger) => free(&settings.ledger.path, &place, ledger).await,
         Err(Shut::Held) => held(asker, settings).await,
         Err(Shut::Broken(why)) => failed(why),
     }
 }
 
 /// Nobody holds it. `ledger`: `None` if there is none yet; it would be made in `place` or below.
-async fn opened(path: &Path, place: &Path, ledger: Option<Sqlite>) -> Check {
-    let is_new = ledger.is_none();
-    if let Some(ledger) = ledger {
-        let counted = ledger.counts(0).await;
-        // Its own thread ends with it; what it has told is all that is wanted.
-        let _ = ledger.close().await;
-        if let Err(error) = counted {
-            return failed(format!("{}: {error}", path.display()));
-        }
+async fn free(path: &Path, place: &Path, ledger: Option<Inspected>) -> Check {
+    if let Err(why) = prove(place).await {
+        return failed(format!("{}: {why}", path.display()));
     }
-    match prove(place).await {
-        Ok(()) if is_new => Check::ok(LEDGER, format!("none yet; {} can be written", place.display())),
-        Ok(()) => Check::ok(LEDGER, format!("{} is whole, and its place can be written", path.display())),
-        Err(why) => failed(format!("{}: {why}", path.display())),
+    let Some(Inspected { version, newest }) = ledger else {
+        return Check::ok(LEDGER, format!("none yet; {} can be written", place.display()));
+    };
+    let mut found = format!("{} is whole, and its place can be written", path.display());
+    if version < newest {
+        found.push_str(&format!("; it will be taken over from version {version}"));
     }
+    Check::ok(LEDGER, found)
 }
 
 fn failed(found: impl Into<String>) -> Check {
@@ -60,7 +60,7 @@ fn failed(found: impl Into<String>) -> Check {
     )
 }
 
-/// Why it does not open.
+/// Why nothing more can be found out by a look.
 enum Shut {
     /// Another process has it.
     Held,
@@ -68,14 +68,18 @@ enum Shut {
     Broken(String),
 }
 
-/// Opens the file, and makes none: a question must not leave an empty ledger behind, of whoever has asked.
-fn look(path: &Path) -> Result<Option<Sqlite>, Shut> {
+/// Looks at the file, and makes none: a question must not leave an empty ledger behind, of whoever has asked.
+fn look(path: &Path) -> Result<Option<Inspected>, Shut> {
     let broken = |error| Shut::Broken(format!("cannot look at {}: {error}", path.display()));
     if !path.try_exists().map_err(broken)? {
         return Ok(None);
     }
-    match Sqlite::open(path, Arc::new(NoFaults)) {
-        Ok(ledger) => Ok(Some(ledger)),
+    if is_held(path) {
+        return Err(Shut::Held);
+    }
+    match Sqlite::inspect(path) {
+        Ok(found) => Ok(Some(found)),
+        // A server has begun meanwhile, and what was seen of a file that is being written may be wrong.
         Err(_) if is_held(path) => Err(Shut::Held),
         Err(error) => Err(Shut::Broken(error.to_string())),
     }

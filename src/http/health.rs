@@ -11,6 +11,7 @@ use parlante_actors::call::stats::{ChannelStats, Probed, Quota};
 use parlante_actors::metrics::name;
 use parlante_domain::time::as_millis;
 use parlante_domain::{Millis, Service};
+use parlante_ledger::Commits;
 use serde::{Serialize, Serializer};
 
 use super::App;
@@ -179,13 +180,19 @@ fn check(app: &App, name: &'static str, look: Look) -> Check {
 /// Sees each turn of the ledger's as it comes, so that `since` is exact.
 pub(super) async fn watch_ledger(app: web::Data<App>) {
     let mut commits = app.ledger_commits.clone();
-    while commits.changed().await.is_ok() {
+    while commits.turned().await.is_some() {
         check(&app, "ledger", ledger(&app));
     }
 }
 
 fn ledger(app: &App) -> Look {
-    if app.is_durable() { Look::OK } else { Look::bad(Status::Down, None, "the last commit failed") }
+    match app.ledger_commits.now() {
+        Commits::Well => Look::OK,
+        Commits::Failed => Look::bad(Status::Down, None, "the last commit failed"),
+        Commits::Hang(hung) => {
+            Look::bad(Status::Down, None, format!("a commit has hung for {} s", hung.as_secs()))
+        }
+    }
 }
 
 fn dedup(app: &App) -> Look {

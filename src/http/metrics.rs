@@ -128,7 +128,11 @@ impl Gauges {
             self.refused.clone(),
         );
         registry.register("remembered_ids", "Message ids that are known", self.ids.clone());
-        registry.register("ledger_durable", "1 if the last commit went well", self.durable.clone());
+        registry.register(
+            "ledger_durable",
+            "1 if the last commit went well and none hangs",
+            self.durable.clone(),
+        );
         let suspect = "1 while only bad signatures have come since the secrets were read";
         registry.register("app_secret_suspect", suspect, self.secret_suspect.clone());
         let oldest = "How long the oldest message that nobody has begun has waited";

@@ -37,7 +37,7 @@ use parlante_actors::phase::PhaseWatch;
 use parlante_actors::supervise::Restarts;
 use parlante_actors::system::{Actors, Core};
 use parlante_domain::{Clock, Millis};
-use parlante_ledger::{Counts, Ledger, LedgerError, Sqlite};
+use parlante_ledger::{Commits, CommitsWatch, Counts, Ledger, LedgerError, Sqlite};
 use tokio::sync::{Mutex, Semaphore, watch};
 use tracing_actix_web::TracingLogger;
 
@@ -94,7 +94,7 @@ pub struct App {
     pub(crate) phase: PhaseWatch,
     pub(crate) ledger: Arc<dyn Ledger>,
     pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) ledger_commits: watch::Receiver<bool>,
+    pub(crate) ledger_commits: CommitsWatch,
     pub(crate) channels: Vec<ChannelStats>,
     pub(crate) core: Core,
     pub(crate) scrape: Scrape,
@@ -172,7 +172,7 @@ impl App {
 
     /// What comes in can be made durable.
     pub(crate) fn is_durable(&self) -> bool {
-        *self.ledger_commits.borrow()
+        self.ledger_commits.now() == Commits::Well
     }
 }
 

@@ -196,7 +196,7 @@ async fn the_pages_name_the_checks_of_doctor() {
     assert!(named.len() >= 10, "{named:?}");
 }
 
-/// The page of metrics, once a provider has been probed.
+/// The page of metrics, once every provider has been probed.
 async fn probed(url: &str) -> String {
     let mut ticks = tokio::time::interval(Duration::from_millis(50));
     let page = tokio::time::timeout(PATIENCE, async {
@@ -204,7 +204,10 @@ async fn probed(url: &str) -> String {
             ticks.tick().await;
             let (status, page) = get_with(url, &[]).await;
             assert_eq!(status, 200);
-            if page.contains("parlante_provider_healthy{") {
+            if ["provider_healthy", "provider_characters_left"]
+                .iter()
+                .all(|told| page.contains(&format!("parlante_{told}{{")))
+            {
                 return page;
             }
         }

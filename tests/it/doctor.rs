@@ -1,6 +1,9 @@
 //! `parlante doctor`: with the stand-ins all is well; with each fault in turn exactly its own check fails, and says
 //! what to do.
 
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
 use parlante_sandbox::{Fault, Route};
 use serde_json::{Value, json};
 
@@ -330,6 +333,32 @@ async fn what_is_wrong_with_the_ledger_is_told() {
     let world = world.set("LEDGER_PATH", "parlante.db/below/a/file.db");
     assert_fails(&world, "ledger").await;
     assert_fails(&world.set("LEDGER_PATH", "/proc/nowhere/parlante.db"), "ledger").await;
+}
+
+/// Where SQLite keeps the version of the schema in a file's header, big-endian.
+const USER_VERSION: std::ops::Range<usize> = 60..64;
+
+/// As on the eve of an upgrade, when the version before is still to run on it.
+#[actix_rt::test]
+async fn a_ledger_of_an_older_version_stays_one() {
+    let world = whole();
+    world.start().await.terminate().await;
+    let file = world.dir.path().join("parlante.db");
+    let mut older = std::fs::read(&file).unwrap();
+    older[USER_VERSION].copy_from_slice(&2_u32.to_be_bytes());
+    std::fs::write(&file, &older).unwrap();
+    let before = names(&world);
+    let report = examine(&world).await;
+    assert_eq!((report.code, report.named("failed")), (0, vec![]), "{:#?}", report.checks);
+    let found = report.of("ledger")["found"].as_str().unwrap();
+    assert!(found.ends_with("it will be taken over from version 2"), "{found}");
+    assert!(std::fs::read(&file).unwrap() == older, "it is not what it was");
+    assert_eq!(names(&world), before);
+}
+
+/// Every file in the world's folder.
+fn names(world: &World) -> BTreeSet<PathBuf> {
+    std::fs::read_dir(world.dir.path()).unwrap().map(|entry| entry.unwrap().path()).collect()
 }
 
 #[actix_rt::test]

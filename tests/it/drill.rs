@@ -9,7 +9,7 @@
 //! - [`token`]: the access token of WhatsApp expires.
 //! - [`quota`]: the account at OpenAI is empty, the characters at ElevenLabs are used up.
 //! - [`provider`]: OpenAI cannot be reached, WhatsApp answers 503.
-//! - [`disk`]: there is no room for the ledger.
+//! - [`disk`]: there is no room for the ledger, and its disk hangs.
 //! - [`flood`]: one person writes more than may wait.
 //! - [`panics`]: every actor panics.
 //! - [`killed`]: the process is gone.

@@ -43,7 +43,7 @@ async fn until(base: &str, name: &str, status: &str) -> Value {
 const DAY: i64 = 24 * 60 * 60 * 1000;
 
 /// Its `since`, as milliseconds after a moment that lies within a day before.
-fn after(check: &Value, moment: i64) -> i64 {
+pub(crate) fn after(check: &Value, moment: i64) -> i64 {
     let text = check["since"].as_str().unwrap_or_else(|| panic!("no since: {check}"));
     let time = text.split('T').nth(1).unwrap().trim_end_matches('Z');
     let fields: Vec<i64> = time.split([':', '.']).map(|digits| digits.parse().unwrap()).collect();

@@ -20,4 +20,4 @@ pub use audio::{AUDIO_BYTES_MAX, Audio, AudioTooLong};
 pub use contract::*;
 pub use error::{LedgerError, OpenError};
 pub use operator::*;
-pub use sqlite::Sqlite;
+pub use sqlite::{Commits, CommitsWatch, Inspected, Sqlite};

@@ -1,46 +1,16 @@
-//! The disk under the ledger is full.
-
-use std::path::PathBuf;
+//! The disk under the ledger is full, or hangs.
 
 use parlante_sandbox::{Fault, PATIENCE, Route};
+use serde_json::Value;
 
-use super::{OnCall, world};
+use super::{OnCall, ill_in, world};
+use crate::support::disk::Disk;
 use crate::support::strace::Strace;
-use crate::support::{World, a_phone, get};
-
-/// The folder of the ledger. strace lets no write into `full` succeed, and finds out the name of an open file's folder at
-/// each write; so there is room as long as the folder is called otherwise.
-struct Disk {
-    room: PathBuf,
-    full: PathBuf,
-}
-
-impl Disk {
-    fn of(world: &World) -> Self {
-        let folder = world.dir.path().canonicalize().unwrap();
-        let disk = Self { room: folder.join("disk"), full: folder.join("full") };
-        std::fs::create_dir(&disk.room).unwrap();
-        disk
-    }
-
-    fn fill(&self) {
-        std::fs::rename(&self.room, &self.full).unwrap();
-        // Whatever is opened by its path is still found.
-        std::os::unix::fs::symlink(&self.full, &self.room).unwrap();
-    }
-
-    fn make_room(&self) {
-        std::fs::remove_file(&self.room).unwrap();
-        std::fs::rename(&self.full, &self.room).unwrap();
-    }
-}
+use crate::support::{a_phone, get};
 
 #[actix_rt::test]
 async fn the_disk_is_full() {
-    let world = world().set("LEDGER_PATH", "disk/parlante.db");
-    let disk = Disk::of(&world);
-    let wal = disk.full.join("parlante.db-wal");
-    let world = world.program(Strace::find().failing("pwrite64", &wal, "ENOSPC", "1+"));
+    let (world, disk) = Disk::under(world());
     let server = world.start().await;
     let on_call = OnCall::begins(&world, server.url(""), &server.log).await;
     let (meta, openai) = (&world.sandbox.meta, world.sandbox.openai.script());
@@ -65,6 +35,46 @@ async fn the_disk_is_full() {
         server.log.wait_for("task_completed", id).await;
     }
     assert_eq!(get(&server.url("/health/ready")).await.0, 200);
+    on_call.got(&phones[0], &["echo: uno"]);
+    on_call.got(&phones[1], &["echo: due", "echo: tre"]);
+    on_call.sees_the_end(&["ledger"]).await;
+}
+
+fn a_commit_hangs(health: &Value) -> bool {
+    let ill = ill_in(health);
+    ill.len() == 1
+        && ill.iter().all(|[check, is, why]| {
+            check == "ledger" && is == "down" && why.starts_with("a commit has hung for ")
+        })
+}
+
+#[actix_rt::test]
+async fn the_disk_hangs() {
+    let world = world();
+    let server = world.start().await;
+    let on_call = OnCall::begins(&world, server.url(""), &server.log).await;
+    let (meta, openai) = (&world.sandbox.meta, world.sandbox.openai.script());
+    openai.next(Route::Chat, 1, Fault::Gate("model".to_owned()));
+    let phones = [a_phone(), a_phone()];
+    let mut ids = vec![on_call.writes(&phones[0], "uno")];
+    openai.wait_at_gate("model", 1, PATIENCE).await.unwrap();
+    let wal = world.dir.path().canonicalize().unwrap().join("parlante.db-wal");
+    let hold = Strace::find().hold(server.pid(), "fsync,fdatasync", &wal);
+    openai.open("model");
+    ids.extend(on_call.writes_all(&phones[1], &["due", "tre"]));
+    let (status, health) = on_call.until_health(a_commit_hangs).await;
+    assert_eq!((status, &health["status"]), (503, &"down".into()));
+    on_call.turned(&health, ["ledger"].into_iter());
+    assert_eq!(get(&server.url("/health/ready")).await.0, 503);
+    on_call.is_called(&["ParlanteLedgerNotDurable"], &["ledger_unavailable"]).await;
+    let told = server.log.wait("ledger_unavailable", |_| true).await;
+    assert_eq!((&told["level"], &told["error_code"]), (&"ERROR".into(), &"timeout".into()), "{told}");
+
+    drop(hold);
+    meta.wait_settled().await.expect("Meta delivers again what it kept");
+    for id in &ids {
+        server.log.wait_for("task_completed", id).await;
+    }
     on_call.got(&phones[0], &["echo: uno"]);
     on_call.got(&phones[1], &["echo: due", "echo: tre"]);
     on_call.sees_the_end(&["ledger"]).await;

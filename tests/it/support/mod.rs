@@ -9,7 +9,8 @@
 //! - [`oracle`]: what went wrong with the messages of a run, by the stand-in's records.
 //! - [`ask`]: requests by hand, for what no client would send.
 //! - [`raw`]: a plain socket, for providers that break the rules of HTTP.
-//! - [`strace`]: kills the real binary at a system call.
+//! - [`strace`]: kills the real binary at a system call, or lets the call fail or hang.
+//! - [`disk`]: a disk that can be filled.
 //! - [`prometheus`]: a real Prometheus that reads what the product measures.
 //! - [`browser`]: a real Chromium that looks at the phone page.
 //!
@@ -17,6 +18,7 @@
 
 pub(crate) mod ask;
 pub(crate) mod browser;
+pub(crate) mod disk;
 mod in_process;
 pub(crate) mod innocent;
 pub(crate) mod load;

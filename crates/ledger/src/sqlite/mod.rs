@@ -2,18 +2,22 @@
 //!
 //! - [`schema`]: tables, pragmas, versions; [`place`], [`sql`], [`ids`]: what the others need.
 //! - [`writer`]: the one thread that writes; drains its queue into one transaction and answers after the commit.
+//! - [`commits`]: how commits go, and whether one hangs.
 //! - [`wal`]: the write-ahead log, which it keeps short.
 //! - [`reader`]: two threads with read-only connections.
 //! - [`accept`], [`person`], [`status`]: what the accept transaction decides.
 //! - [`turn`], [`step`], [`voice`], [`recover`]: the journal of a row.
 //! - [`reads`]: what is asked without changing anything.
+//! - [`inspect`]: a look at a file that is not opened.
 //! - [`operator`]: trace, dead letters, replay, forget, retention, backup.
 //!
 //! A second process is kept out by a lock on `<file>.lock`; `locking_mode=EXCLUSIVE` would lock out our own
 //! readers.
 
 mod accept;
+mod commits;
 mod ids;
+mod inspect;
 mod operator;
 mod person;
 mod place;
@@ -29,7 +33,7 @@ mod voice;
 mod wal;
 mod writer;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -45,6 +49,8 @@ use crate::contract::{
 use crate::error::{LedgerError, OpenError};
 use crate::operator::{Forgotten, Replay, Replayed, Retained, Retention, Traced, Unanswered, Which};
 use accept::Identity;
+pub use commits::{Commits, CommitsWatch};
+pub use inspect::Inspected;
 use operator::backup::Backups;
 
 /// The SQLite engine. Clones share the same threads.
@@ -58,9 +64,9 @@ pub struct Sqlite {
     writer: writer::Writer,
     readers: reader::Readers,
     failed: watch::Receiver<bool>,
-    commits: watch::Receiver<bool>,
+    commits: CommitsWatch,
     observer: writer::Observed,
-    wal: PathBuf,
+    wal: Arc<Path>,
 }
 
 impl Sqlite {
@@ -80,20 +86,31 @@ impl Sqlite {
         let own = Identity::load(&connection).map_err(|error| refuse(schema::explain(&error.into())))?;
         let readers = reader::Readers::start(path).map_err(|error| refuse(error.to_string()))?;
         let (failing, failed) = watch::channel(false);
-        let (committing, commits) = watch::channel(true);
+        let (progress, commits) = commits::progress(commits::HANGS_AFTER);
         let wal = wal::Wal::of(path, wal::BYTES_MAX);
         let observer = writer::Observed::default();
-        let told = observer.clone();
-        let writer = writer::Writer::start(connection, lock, wal, faults, failing, committing, told)
+        let told = writer::Told { failing, progress, observer: observer.clone() };
+        let writer = writer::Writer::start(connection, lock, wal, faults, told, writer::PROBE_EVERY)
             .map_err(|error| refuse(format!("cannot start the writer thread: {error}")))?;
         let (serving, backups) = (Arc::default(), Backups::of(path));
-        let wal = place::wal_of(path);
+        let wal = place::wal_of(path).into();
         Ok(Self { own, serving, backups, writer, readers, failed, commits, observer, wal })
     }
 
-    /// Whether the last commit went well: false on a full disk, until a commit goes through again.
+    /// Looks at the ledger at `path` as [`Sqlite::open`] would find it, and leaves it as it is: it is not migrated, not
+    /// locked, and nothing is made beside it. Whether somebody holds it is not looked at; what is told of a file that is
+    /// being written meanwhile may be wrong.
+    ///
+    /// # Errors
+    /// [`OpenError`] if there is no file, this user may not write it, or an open would refuse it.
+    pub fn inspect(path: &Path) -> Result<Inspected, OpenError> {
+        inspect::inspect(path).map_err(|reason| OpenError { path: path.to_owned(), reason })
+    }
+
+    /// How commits go. A full disk is found to have room again by itself: while commits fail the engine tries a small
+    /// one every two seconds.
     #[must_use]
-    pub fn commits(&self) -> watch::Receiver<bool> {
+    pub fn commits(&self) -> CommitsWatch {
         self.commits.clone()
     }
 

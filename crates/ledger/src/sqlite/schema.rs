@@ -11,6 +11,9 @@ use super::sql::Sql;
 const MIGRATIONS: &[&str] =
     &[include_str!("schema/1.sql"), include_str!("schema/2.sql"), include_str!("schema/3.sql")];
 
+/// The version to which an open takes a file.
+pub(super) const NEWEST: usize = MIGRATIONS.len();
+
 /// `PRLT`, in every ledger's header (`PRAGMA application_id`).
 const APPLICATION: i64 = 0x5052_4C54;
 
@@ -58,8 +61,9 @@ pub(super) fn explain(error: &SchemaError) -> String {
             format!("the file is damaged ({what}); restore a backup, or move it away and start anew")
         }
         SchemaError::Newer(version) => {
-            let known = MIGRATIONS.len();
-            format!("it has schema version {version}, this program knows up to {known}; run a newer parlante")
+            format!(
+                "it has schema version {version}, this program knows up to {NEWEST}; run a newer parlante"
+            )
         }
     }
 }
@@ -84,7 +88,7 @@ fn open_as(path: &Path, migrations: &[&str]) -> Result<Connection, SchemaError> 
 }
 
 /// The version of the file; 0 for a new one. Only reads, so that a file that is refused stays as it is.
-fn check(db: &Connection, known: usize) -> Result<usize, SchemaError> {
+pub(super) fn check(db: &Connection, known: usize) -> Result<usize, SchemaError> {
     let number = |pragma: &str| -> Sql<i64> { db.query_row(pragma, [], |row| row.get(0)) };
     let is_empty: bool = db.query_row("SELECT count(*) = 0 FROM sqlite_schema", [], |row| row.get(0))?;
     if !is_empty && number("PRAGMA application_id")? != APPLICATION {

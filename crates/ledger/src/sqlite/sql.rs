@@ -31,6 +31,13 @@ pub(super) fn limit(rows: usize) -> i64 {
     i64::try_from(rows).unwrap_or(i64::MAX)
 }
 
+/// Writes so much, and takes it back: nothing stays, but every page of it has to be made durable.
+pub(super) fn write_and_take_back(db: &Connection, bytes: u32) -> Sql<usize> {
+    cached(db, "INSERT INTO meta (key, value) VALUES ('probe', hex(randomblob(?1)))")?
+        .execute([bytes / 2])?;
+    cached(db, "DELETE FROM meta WHERE key = 'probe'")?.execute([])
+}
+
 /// Whether the file can still be trusted after `error`.
 pub(super) fn judge(error: &rusqlite::Error) -> LedgerError {
     use rusqlite::ErrorCode as Code;

@@ -3,7 +3,7 @@
 
 use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -12,8 +12,9 @@ use rusqlite::Connection;
 use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
 
+use super::commits::Progress;
 use super::recover::give_back;
-use super::sql::{Sql, judge, truncate_wal, unanswered};
+use super::sql::{Sql, judge, truncate_wal, unanswered, write_and_take_back};
 use super::wal::Wal;
 use crate::contract::Answer;
 use crate::error::LedgerError;
@@ -25,6 +26,11 @@ const QUEUE_MAX: usize = 4096;
 const GROUP_MAX: usize = 256;
 /// Items of webhooks in one transaction, for the same reason.
 const GROUP_ITEMS_MAX: usize = 2048;
+/// How often the writer tries for itself whether it can commit again: nobody else may, for as long as Meta stays away.
+pub(super) const PROBE_EVERY: Duration = Duration::from_secs(2);
+/// What it writes then: more than an ordinary webhook needs. Less would fit into what a full disk has left, and say each
+/// time that all is well when the next webhook is refused.
+const PROBE_BYTES: u32 = 64 * 1024;
 
 /// Something to write, and someone who waits for it.
 trait Command: Send {
@@ -104,12 +110,11 @@ impl Writer {
         lock: File,
         wal: Wal,
         faults: Arc<dyn Faults>,
-        failing: watch::Sender<bool>,
-        commits: watch::Sender<bool>,
-        observer: Observed,
+        told: Told,
+        probe_every: Duration,
     ) -> std::io::Result<Self> {
         let (queue, inbox) = sync_channel(QUEUE_MAX);
-        let thread = Thread { db, lock, wal, faults, failing, commits, observer };
+        let thread = Thread { db, lock, wal, faults, told, probe_every, probe_at: None };
         std::thread::Builder::new().name("ledger-writer".into()).spawn(move || thread.run(&inbox))?;
         Ok(Self { queue })
     }
@@ -175,10 +180,18 @@ struct Thread {
     lock: File,
     wal: Wal,
     faults: Arc<dyn Faults>,
-    failing: watch::Sender<bool>,
-    /// Whether the last commit went well.
-    commits: watch::Sender<bool>,
-    observer: Observed,
+    told: Told,
+    probe_every: Duration,
+    /// `None` while commits go well.
+    probe_at: Option<Instant>,
+}
+
+/// Who is told how the work goes.
+pub(super) struct Told {
+    /// Turns true when the file can no longer be trusted.
+    pub(super) failing: watch::Sender<bool>,
+    pub(super) progress: Progress,
+    pub(super) observer: Observed,
 }
 
 /// Who is told of each commit, once there is somebody.
@@ -186,19 +199,39 @@ pub(super) type Observed = Arc<OnceLock<Box<dyn Fn(Duration, usize) + Send + Syn
 
 impl Thread {
     fn run(mut self, inbox: &Receiver<Message>) {
-        while let Ok(message) = inbox.recv() {
+        while let Some(message) = self.next(inbox) {
             let (group, last) = gather(message, inbox);
             self.commit(group);
             match last {
                 Some(Last::Upkeep(upkeep)) => {
+                    self.told.progress.begins();
                     // Its caller is told by the channel that the panic has closed.
                     let _ = catch_unwind(AssertUnwindSafe(|| upkeep(&self.db)));
+                    self.told.progress.ended(None);
                 }
                 Some(Last::Close(close)) => return self.close(close),
                 None => {}
             }
-            if *self.failing.borrow() {
-                return;
+        }
+    }
+
+    /// What is to be done next; `None` at the end. While commits fail it makes some of its own.
+    fn next(&mut self, inbox: &Receiver<Message>) -> Option<Message> {
+        loop {
+            if *self.told.failing.borrow() {
+                return None;
+            }
+            let Some(at) = self.probe_at else { return inbox.recv().ok() };
+            let wait = at.saturating_duration_since(Instant::now());
+            if wait.is_zero() {
+                // Before any message that waits: those may be many, and write nothing.
+                self.commit(vec![probe()]);
+                continue;
+            }
+            match inbox.recv_timeout(wait) {
+                Ok(message) => return Some(message),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return None,
             }
         }
     }
@@ -219,37 +252,49 @@ impl Thread {
             return;
         }
         let began = Instant::now();
+        self.told.progress.begins();
         // A panic in one command must not take the thread, which nobody else can replace.
         let committed =
             catch_unwind(AssertUnwindSafe(|| self.transaction(&mut group))).unwrap_or_else(|_| {
                 let _ = self.db.execute_batch("ROLLBACK");
                 Err(LedgerError::Unavailable { reason: "a command panicked".to_owned() })
             });
-        // Whoever watches is woken when it turns, not by each commit.
-        self.commits.send_if_modified(|well| std::mem::replace(well, committed.is_ok()) != committed.is_ok());
-        if let Some(observer) = self.observer.get() {
+        self.tell(&committed);
+        if let Some(observer) = self.told.observer.get() {
             observer(began.elapsed(), group.len());
         }
-        if let Err(LedgerError::Failed { reason }) = &committed {
-            tracing::error!(event = "ledger_unavailable", error_code = "failed", reason);
-            self.failing.send_replace(true);
-        }
         for command in group {
-            command.answer(committed.clone());
+            command.answer(committed.clone().map(|_| ()));
         }
+        self.told.progress.begins();
         self.wal.bound(&self.db);
+        self.told.progress.ended(None);
     }
 
-    fn transaction(&self, group: &mut [Box<dyn Command>]) -> Result<(), LedgerError> {
+    /// What a commit shows: that the disk takes what is written, only if something was.
+    fn tell(&mut self, committed: &Result<Wrote, LedgerError>) {
+        match committed {
+            Ok(Wrote(false)) => return self.told.progress.ended(None),
+            Ok(Wrote(true)) => self.probe_at = None,
+            Err(_) => self.probe_at = Some(Instant::now() + self.probe_every),
+        }
+        self.told.progress.ended(Some(committed.is_ok()));
+        if let Err(LedgerError::Failed { reason }) = committed {
+            tracing::error!(event = "ledger_unavailable", error_code = "failed", reason);
+            self.told.failing.send_replace(true);
+        }
+    }
+
+    fn transaction(&self, group: &mut [Box<dyn Command>]) -> Result<Wrote, LedgerError> {
         let sql = |error: rusqlite::Error| judge(&error);
         self.db.prepare_cached("BEGIN IMMEDIATE").and_then(|mut begin| begin.execute([])).map_err(sql)?;
-        let committed = self.carry_out(group).and_then(|()| match self.faults.at("ledger.commit") {
+        let committed = self.carry_out(group).and_then(|wrote| match self.faults.at("ledger.commit") {
             Some(_) => Err(LedgerError::Unavailable { reason: "fault at ledger.commit".to_owned() }),
             None => self
                 .db
                 .prepare_cached("COMMIT")
                 .and_then(|mut commit| commit.execute([]))
-                .map(|_| ())
+                .map(|_| wrote)
                 .map_err(sql),
         });
         if committed.is_err() && !self.db.is_autocommit() {
@@ -260,16 +305,30 @@ impl Thread {
 
     /// A command that is refused costs only itself, unless the file can no longer be trusted, or SQLite has rolled
     /// the whole transaction back (a full disk).
-    fn carry_out(&self, group: &mut [Box<dyn Command>]) -> Result<(), LedgerError> {
+    fn carry_out(&self, group: &mut [Box<dyn Command>]) -> Result<Wrote, LedgerError> {
+        let mut wrote = false;
         for command in group.iter_mut() {
+            let before = self.db.total_changes();
             match command.run(&self.db) {
                 Err(error @ LedgerError::Failed { .. }) => return Err(error),
                 Err(error) if self.db.is_autocommit() => return Err(error),
-                Err(_) | Ok(()) => {}
+                // What it wrote was taken back.
+                Err(_) => {}
+                Ok(()) => wrote |= self.db.total_changes() > before,
             }
         }
-        Ok(())
+        Ok(Wrote(wrote))
     }
+}
+
+/// Whether a transaction wrote anything. One that did not "succeeds" on a full disk too.
+#[derive(Debug, Clone, Copy)]
+struct Wrote(bool);
+
+/// A small write that nobody waits for.
+fn probe() -> Box<dyn Command> {
+    let work = |db: &Connection| write_and_take_back(db, PROBE_BYTES);
+    Box::new(Write { items: 1, work: Some(work), result: None, reply: oneshot::channel().0 })
 }
 
 /// What is done after a group, by itself.

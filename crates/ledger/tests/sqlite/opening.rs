@@ -1,6 +1,7 @@
 //! Locks, damaged and foreign files, places that cannot be written: an open that is refused names the file and
 //! leaves it as it is.
 
+use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, mpsc};
@@ -10,7 +11,7 @@ use parlante_domain::ports::NoFaults;
 use parlante_domain::turn::ErrorCode;
 use parlante_domain::{Content, PersonId, Seq, Status};
 use parlante_ledger::{
-    Accept, Ledger, OpenError, PartState, Replay, Replayed, Sqlite, Step, Traced, Usage, Verdict,
+    Accept, Inspected, Ledger, OpenError, PartState, Replay, Replayed, Sqlite, Step, Traced, Usage, Verdict,
 };
 
 use super::engine::{Gate, SqliteEngine, open, scratch};
@@ -28,11 +29,12 @@ fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     PathBuf::from(format!("{}{suffix}", path.display()))
 }
 
-/// Refused with these words, and not a byte of the file changed.
+/// Refused with these words, by an open and by a look, and not a byte of the file changed.
 fn is_left_alone(path: &Path, words: &str) {
     let before = std::fs::read(path).unwrap();
-    let error = refusal(path);
+    let (looked, error) = (Sqlite::inspect(path).expect_err("a look finds nothing wrong"), refusal(path));
     assert!(error.reason.contains(words), "{error}");
+    assert_eq!((&looked.path, &looked.reason), (&error.path, &error.reason));
     assert!(std::fs::read(path).unwrap() == before, "the file was changed");
 }
 
@@ -217,14 +219,68 @@ INSERT INTO seen (id, at) VALUES (randomblob(16), 1), (randomblob(16), 1), (rand
 PRAGMA application_id = 1347570772;
 PRAGMA user_version = 1;";
 
+fn first(path: &Path) {
+    let db = rusqlite::Connection::open(path).unwrap();
+    db.execute_batch(include_str!("../../src/sqlite/schema/1.sql")).unwrap();
+    db.execute_batch(FIRST).unwrap();
+}
+
+/// Every file in a folder, with what is in it.
+fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let files = std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().path());
+    files.map(|file| (file.clone(), std::fs::read(file).unwrap())).collect()
+}
+
+#[test]
+fn a_look_tells_the_version_and_changes_nothing() {
+    let place = scratch();
+    // Whatever the name, it is a name, and nothing of a URI.
+    let path = place.path().join("the ledger? #1 100%.db");
+    first(&path);
+    let before = files(place.path());
+    let newest = Sqlite::inspect(&path).unwrap().newest;
+    assert_eq!(Sqlite::inspect(&path).unwrap(), Inspected { version: 1, newest });
+    assert!(newest > 1 && files(place.path()) == before, "something has changed");
+    close(&open(&path));
+    let before = files(place.path());
+    assert_eq!(Sqlite::inspect(&path).unwrap(), Inspected { version: newest, newest });
+    assert!(files(place.path()) == before, "something has changed");
+}
+
+#[test]
+fn a_look_after_a_crash_sees_what_only_the_wal_holds() {
+    let (place, after) = (scratch(), scratch());
+    let (path, copy) = (place.path().join("ledger.db"), after.path().join("ledger.db"));
+    first(&path);
+    let ledger = open(&path);
+    for suffix in ["", "-wal"] {
+        std::fs::copy(with_suffix(&path, suffix), with_suffix(&copy, suffix)).unwrap();
+    }
+    close(&ledger);
+    let before = files(after.path());
+    let Inspected { version, newest } = Sqlite::inspect(&copy).unwrap();
+    assert_eq!(version, newest);
+    let left = files(after.path());
+    assert!(before.iter().all(|(file, bytes)| left[file] == *bytes), "something has changed");
+}
+
+#[test]
+fn a_look_neither_needs_the_lock_nor_keeps_it() {
+    let place = scratch();
+    let path = place.path().join("ledger.db");
+    let held = open(&path);
+    assert!(Sqlite::inspect(&path).is_ok());
+    drop(held);
+    assert!(Sqlite::inspect(&place.path().join("none.db")).unwrap_err().reason.contains("cannot open"));
+    assert!(!place.path().join("none.db").exists() && !place.path().join("none.db.lock").exists());
+    assert!(Sqlite::inspect(place.path()).unwrap_err().reason.contains("cannot open"), "it is a folder");
+}
+
 #[test]
 fn a_ledger_of_the_first_version_is_taken_over() {
     let place = scratch();
     let path = place.path().join("ledger.db");
-    let db = rusqlite::Connection::open(&path).unwrap();
-    db.execute_batch(include_str!("../../src/sqlite/schema/1.sql")).unwrap();
-    db.execute_batch(FIRST).unwrap();
-    drop(db);
+    first(&path);
 
     let mut world = World::new(Box::new(SqliteEngine::new()));
     world.ledger = Arc::new(open(&path));
