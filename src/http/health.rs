@@ -23,7 +23,7 @@ use crate::operator::when::Time;
 enum Status {
     /// Not configured.
     Off,
-    /// Not probed yet.
+    /// Not probed yet, or there is nothing to ask for.
     Unknown,
     Ok,
     Degraded,
@@ -190,7 +190,7 @@ fn ledger(app: &App) -> Look {
         Commits::Well => Look::OK,
         Commits::Failed => Look::bad(Status::Down, None, "the last commit failed"),
         Commits::Hang(hung) => {
-            Look::bad(Status::Down, None, format!("a commit has hung for {} s", hung.as_secs()))
+            Look::bad(Status::Down, None, format!("nothing has been committed for {} s", hung.as_secs()))
         }
     }
 }

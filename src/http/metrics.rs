@@ -110,7 +110,8 @@ impl Gauges {
         registry.register("provider_circuit", circuit, self.circuit.clone());
         let paused = "1 while an operator has to act before the provider is called again";
         registry.register("provider_paused", paused, self.paused.clone());
-        let healthy = "1 if the last health call worked, 0 if not; missing before the first";
+        let healthy =
+            "1 if the last health call worked, 0 if not; missing before the first, or where there is none";
         registry.register("provider_healthy", healthy, self.healthy.clone());
         let unknown = "Answers with a code that no table of ours knows";
         registry.register("provider_unknown_codes", unknown, self.unknown_codes.clone());
@@ -161,9 +162,15 @@ impl Gauges {
                 self.healthy.remove(&by_service);
             }
         }
-        if let Some(quota) = channel.quota {
-            self.characters_left.get_or_create(&by_service).set(gauge(quota.left));
-            self.characters_limit.get_or_create(&by_service).set(gauge(quota.limit));
+        match channel.quota {
+            Some(quota) => {
+                self.characters_left.get_or_create(&by_service).set(gauge(quota.left));
+                self.characters_limit.get_or_create(&by_service).set(gauge(quota.limit));
+            }
+            None => {
+                self.characters_left.remove(&by_service);
+                self.characters_limit.remove(&by_service);
+            }
         }
         raise(&self.unknown_codes.get_or_create(&by_service), stats.count(Count::UnknownCodes));
     }

@@ -61,7 +61,7 @@ pub(super) async fn deliver(
     let signature = signature(&request);
     let doors = app.doors();
     if doors.verified && signature.is_none() {
-        // Not Meta: it signs with a wrong secret too.
+        // Meta signs whatever our secret is: this says nothing about it.
         events::webhook_signature_missing(&ip);
         return HttpResponse::Unauthorized().finish();
     }

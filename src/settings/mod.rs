@@ -108,9 +108,13 @@ impl Settings {
     /// If one of `[server]` is wrong.
     pub fn server(source: &Source) -> Result<Server, SettingsError> {
         let mut faults = Vec::new();
-        let merged = merged::Merged::of(written::read(source, &mut faults).layers);
+        let written = written::read(source, &mut faults);
+        let merged = merged::Merged::of(written.layers);
         valid::check_each(&merged, &mut faults);
-        faults.retain(|fault| table::named(&fault.name).is_some_and(|setting| setting.section == "server"));
+        if written.complete {
+            let own = || table::TABLE.iter().filter(|setting| setting.section == "server");
+            faults.retain(|fault| own().flat_map(table::Setting::spellings).any(|name| name == fault.name));
+        }
         if faults.is_empty() { valid::section(&merged, "SERVER_") } else { Err(SettingsError { faults }) }
     }
 

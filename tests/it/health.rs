@@ -284,8 +284,15 @@ async fn the_characters_that_are_left_are_told_and_none_is_trouble() {
     assert_eq!(until(&base, "elevenlabs", "ok").await["characters_left"], 0);
     elevenlabs.script().remove(rule);
     until(&base, "elevenlabs", "degraded").await;
+    // Another key, which may speak and not ask.
+    let rule = elevenlabs.script().always(Route::Subscription, Fault::code("missing_permissions"));
+    assert_eq!(until(&base, "elevenlabs", "ok").await.get("characters_left"), None);
+    let (_, page) = get(&format!("{base}/metrics")).await;
+    assert!(!page.contains("parlante_provider_characters_left{"), "nobody knows how many");
+    elevenlabs.script().remove(rule);
+    until(&base, "elevenlabs", "degraded").await;
     elevenlabs.set_characters_left(7);
-    assert_eq!(until(&base, "elevenlabs", "ok").await["characters_left"], 7);
+    assert_eq!(until(&base, "elevenlabs", "ok").await.get("characters_left"), Some(&7.into()));
 }
 
 #[actix_rt::test]

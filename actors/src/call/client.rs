@@ -56,26 +56,36 @@ pub(crate) enum Health {
     Failed(ErrorCode),
 }
 
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Probing {
+    No,
+    Yes,
+    Again,
+}
+
 pub(crate) struct Client<P: Provider> {
     pub(crate) provider: Rc<P>,
     flights: Flights<P::Outcome>,
     faults: Arc<dyn Faults>,
     clock: Arc<dyn Clock>,
     probe_every: Duration,
-    /// A health call is under way.
-    probing: bool,
+    /// A health call is under way; `Again`: it asks with what has been changed meanwhile.
+    probing: Probing,
 }
 
 impl<P: Provider> Client<P> {
     fn probe(&mut self, context: &mut Context<Self>) {
         // A late answer must not overwrite a newer one.
-        if std::mem::replace(&mut self.probing, true) {
+        if self.probing != Probing::No {
             return;
         }
+        self.probing = Probing::Yes;
         let (provider, asked) = (self.provider.clone(), Instant::now());
-        context.spawn(provider.health().into_actor(self).map(move |health, client, _| {
-            client.probing = false;
-            client.probed(health, asked.elapsed());
+        context.spawn(provider.health().into_actor(self).map(move |health, client, context| {
+            match std::mem::replace(&mut client.probing, Probing::No) {
+                Probing::Again => client.probe(context),
+                Probing::Yes | Probing::No => client.probed(health, asked.elapsed()),
+            }
         }));
     }
 
@@ -88,7 +98,7 @@ impl<P: Provider> Client<P> {
             }
             Health::Ok(quota) => {
                 gate.is_healthy();
-                quota.into_iter().for_each(|quota| gate.stats().has_left(quota));
+                gate.stats().has_left(quota);
                 gate.stats().probed(Ok(took), now);
             }
             Health::Failed(code) => {
@@ -107,7 +117,7 @@ impl<P: Provider> Actor for Client<P> {
 
     fn started(&mut self, context: &mut Self::Context) {
         // A restart has dropped the one that was under way.
-        self.probing = false;
+        self.probing = Probing::No;
         context.run_interval(self.probe_every, Self::probe);
     }
 }
@@ -200,6 +210,10 @@ impl<P: Provider> Handler<LookAgain> for Client<P> {
 
     fn handle(&mut self, _: LookAgain, context: &mut Self::Context) {
         self.provider.gate().look_again();
+        if self.probing == Probing::Yes {
+            // It asks with the old key.
+            self.probing = Probing::Again;
+        }
         self.probe(context);
     }
 }
@@ -235,7 +249,7 @@ impl<P: Provider> ClientHandle<P> {
             faults: shared.faults.clone(),
             clock: shared.clock.clone(),
             probe_every: config.probe_every,
-            probing: false,
+            probing: Probing::No,
         };
         Self { addr: supervise::start(post, client), load, gate }
     }

@@ -30,7 +30,7 @@ pub struct Channel {
     pub since: Option<Millis>,
     /// Why it is paused, and since when.
     pub paused: Option<(ErrorCode, Millis)>,
-    /// What the last health call brought; `None`: there was none yet.
+    /// What the last health call brought; `None`: there was none yet, or the provider has nothing to ask for.
     pub probe: Option<Probed>,
     /// What the account may still use, where a health call has told.
     pub quota: Option<Quota>,
@@ -124,8 +124,9 @@ impl ChannelStats {
         self.0.now.lock().unwrap_or_else(PoisonError::into_inner).probe = None;
     }
 
-    pub(crate) fn has_left(&self, quota: Quota) {
-        self.0.now.lock().unwrap_or_else(PoisonError::into_inner).quota = Some(quota);
+    /// `None`: the provider does not tell, or not this key.
+    pub(crate) fn has_left(&self, quota: Option<Quota>) {
+        self.0.now.lock().unwrap_or_else(PoisonError::into_inner).quota = quota;
     }
 
     pub(crate) fn probed(&self, result: Result<Duration, ErrorCode>, at: Millis) {

@@ -44,7 +44,7 @@ fn a_commit_hangs(health: &Value) -> bool {
     let ill = ill_in(health);
     ill.len() == 1
         && ill.iter().all(|[check, is, why]| {
-            check == "ledger" && is == "down" && why.starts_with("a commit has hung for ")
+            check == "ledger" && is == "down" && why.starts_with("nothing has been committed for ")
         })
 }
 

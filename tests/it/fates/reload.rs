@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::{greeted, is_paused, sends, writes};
 use crate::support::innocent::{persons_got_no_errors, persons_got_only};
-use crate::support::{Process, World, a_phone, get_with, persona_text, text_of, webhook_of};
+use crate::support::{PATIENCE, Process, World, a_phone, get_with, persona_text, text_of, webhook_of};
 
 const JOE: &str = include_str!("../../../personas/joe.toml");
 
@@ -178,5 +178,22 @@ async fn the_app_secret_is_rotated_without_a_restart() {
     server.signal(Signal::HUP);
     server.log.wait("reload_failed", |_| true).await;
     assert_eq!((posted(&old).await, posted("new").await), (401, 200));
+    persons_got_no_errors(&world);
+}
+
+#[actix_rt::test]
+async fn a_key_that_comes_while_the_old_one_is_being_tried_is_tried_at_once() {
+    let world = in_file(unprobed(), "OPENAI_API_KEY", "expired");
+    let openai = &world.sandbox.openai;
+    let server = world.start().await;
+    let id = writes(&world, &a_phone(), "ciao");
+    is_paused(&server.url(""), "openai").await;
+    openai.script().next(Route::Models, 1, Fault::Gate("models".to_owned()));
+    hang_up(&server, "reload_completed", 1).await;
+    openai.script().wait_at_gate("models", 1, PATIENCE).await.unwrap();
+    std::fs::write(file(&world, "OPENAI_API_KEY"), &openai.options().api_key).unwrap();
+    hang_up(&server, "reload_completed", 2).await;
+    openai.script().open("models");
+    server.log.wait_for("task_completed", &id).await;
     persons_got_no_errors(&world);
 }

@@ -1,4 +1,5 @@
-//! A look at a ledger's file that changes nothing: neither the file, nor what lies beside it.
+//! A look at a ledger's file that changes nothing. After a crash SQLite may make the index of its WAL anew beside it,
+//! which it does at every open.
 
 use std::ffi::OsStr;
 use std::fs::OpenOptions;

@@ -225,6 +225,8 @@ impl Thread {
             let wait = at.saturating_duration_since(Instant::now());
             if wait.is_zero() {
                 // Before any message that waits: those may be many, and write nothing.
+                // Whatever comes of it, the next one has time: nobody else's turn must come after none.
+                self.probe_at = Some(Instant::now() + self.probe_every);
                 self.commit(vec![probe()]);
                 continue;
             }
