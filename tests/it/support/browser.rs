@@ -32,6 +32,10 @@ const FLAGS: &str = "--headless=new --no-sandbox --disable-gpu --disable-dev-shm
     --no-proxy-server --disable-background-networking --disable-component-update --disable-sync --lang=en-US \
     --use-fake-device-for-media-stream --use-fake-ui-for-media-stream";
 
+/// It takes a free port of one family of addresses and then the same of the other, which somebody else may have by then:
+/// it ends, and is started again.
+const DRIVERS_MAX: usize = 5;
+
 pub(crate) struct Browser {
     driver: Child,
     /// `http://127.0.0.1:PORT/session/ID`
@@ -44,16 +48,8 @@ impl Browser {
     /// Starts Chromium and opens `url`.
     pub(crate) async fn open(url: &str) -> Self {
         let home = TempDir::new().expect("a folder");
-        let mut driver = Command::new("chromedriver")
-            .arg("--port=0")
-            .env("HOME", home.path())
-            .process_group(0)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("chromedriver is missing: run ./test once, which installs it");
-        let port = port_of(&mut driver);
+        let (driver, port) =
+            (0..DRIVERS_MAX).find_map(|_| driver(home.path())).expect("chromedriver tells its port");
         let mut browser = Self { driver, session: format!("http://127.0.0.1:{port}/session"), home };
         let created = browser.ask("", Some(capabilities(browser.home.path()))).await;
         let id = created["sessionId"].as_str().expect("a session").to_owned();
@@ -176,6 +172,26 @@ impl Drop for Browser {
     }
 }
 
+/// A chromedriver and its port. `None`: it has given up.
+fn driver(home: &Path) -> Option<(Child, u16)> {
+    let mut driver = Command::new("chromedriver")
+        .arg("--port=0")
+        .env("HOME", home)
+        .process_group(0)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("chromedriver is missing: run ./test once, which installs it");
+    match port_of(&mut driver) {
+        Some(port) => Some((driver, port)),
+        None => {
+            let _ = driver.wait();
+            None
+        }
+    }
+}
+
 fn capabilities(home: &Path) -> Value {
     let profile = format!("--user-data-dir={}", home.join("profile").display());
     let arguments: Vec<&str> = FLAGS.split_whitespace().chain([profile.as_str()]).collect();
@@ -187,15 +203,15 @@ fn capabilities(home: &Path) -> Value {
     }}})
 }
 
-/// The port that chromedriver has taken, from what it prints.
-fn port_of(driver: &mut Child) -> u16 {
+/// The port that chromedriver has taken, from what it prints. `None`: it has ended.
+fn port_of(driver: &mut Child) -> Option<u16> {
     // The pipe stays open: the driver would not survive printing into a closed one.
     let stdout = driver.stdout.as_mut().expect("a pipe");
     let lines = BufReader::new(stdout).lines().map_while(Result::ok);
     let mut ports = lines.filter_map(|line| {
         line.split_once("started successfully on port ")?.1.trim_end_matches('.').parse().ok()
     });
-    ports.next().expect("chromedriver tells its port")
+    ports.next()
 }
 
 /// Standard base64 to bytes.
