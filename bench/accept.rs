@@ -44,8 +44,7 @@ const LEDGER: &str = "parlante.db";
 
 /// With the name of a role it is one of the servers, else the bench.
 fn main() -> Result<(), Box<dyn Error>> {
-    let argument = std::env::args().nth(1);
-    match Role::ALL.into_iter().find(|role| argument.as_deref() == Some(role.name())) {
+    match Role::of_this_process() {
         Some(role) => role.serve(),
         None => measure(),
     }

@@ -9,6 +9,7 @@
 
 mod process;
 mod providers;
+mod rules;
 mod server;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -22,11 +23,12 @@ use actix_rt::time::Instant;
 use parlante::real::SystemClock;
 use parlante_domain::ports::NoFaults;
 use parlante_domain::{Clock, Content, Inbound, Item, Kind, Sender};
-use parlante_ledger::{Accept, AcceptRules, Ledger, Recover, Sqlite};
+use parlante_ledger::{Accept, Ledger, Recover, Sqlite};
 use tempfile::TempDir;
 
 use process::Process;
 use providers::{Providers, words};
+use rules::rules;
 use server::Role;
 
 /// Open messages.
@@ -47,8 +49,7 @@ const MEMORY_MAX: u64 = 256 * 1024 * 1024;
 
 /// With the name of a role it is the server, else the bench.
 fn main() -> Result<(), Box<dyn Error>> {
-    let argument = std::env::args().nth(1);
-    match Role::ALL.into_iter().find(|role| argument.as_deref() == Some(role.name())) {
+    match Role::of_this_process() {
         Some(role) => role.serve(),
         None => actix_rt::System::new().block_on(measure()),
     }
@@ -159,13 +160,6 @@ async fn backlog(dir: &Path, people: usize, empty: &Start) -> Result<(), Box<dyn
 async fn fill(file: &Path, people: usize) -> Result<Duration, Box<dyn Error>> {
     let began = Instant::now();
     let (ledger, now) = (Sqlite::open(file, Arc::new(NoFaults))?, SystemClock.now());
-    let rules = AcceptRules {
-        backlog: 10,
-        stale_after: Duration::from_secs(24 * 60 * 60),
-        remember: Duration::from_secs(192 * 60 * 60),
-        is_channel_fault: |_| false,
-        is_media_fault: |_| false,
-    };
     let mut waiting = VecDeque::new();
     for first in (0..MESSAGES).step_by(WEBHOOK) {
         let items = (first..first + WEBHOOK)
@@ -182,7 +176,7 @@ async fn fill(file: &Path, people: usize) -> Result<Duration, Box<dyn Error>> {
                 })
             })
             .collect();
-        waiting.push_back(ledger.accept(Accept { items, now, rules }));
+        waiting.push_back(ledger.accept(Accept { items, now, rules: rules() }));
         if waiting.len() == WAITING
             && let Some(accepted) = waiting.pop_front()
         {

@@ -10,11 +10,12 @@ use parlante::real::SystemClock;
 use parlante_domain::ports::NoFaults;
 use parlante_domain::{Clock, Content, CustomerReply, Inbound, Item, Kind, Millis, Sender};
 use parlante_ledger::{
-    Accept, AcceptRules, Advance, Begin, Ending, Finish, Hold, Intent, Ledger, LedgerError, Reply, Settle,
-    Sqlite, Step, StepOutcome, Usage, Wake,
+    Accept, Advance, Begin, Ending, Finish, Hold, Intent, Ledger, LedgerError, Reply, Settle, Sqlite, Step,
+    StepOutcome, Usage, Wake,
 };
 
 use crate::providers::words;
+use crate::rules::rules;
 
 /// Messages that were answered.
 pub(crate) const ANSWERED: usize = 50_000;
@@ -63,13 +64,6 @@ pub(crate) async fn fill(file: &Path) -> Result<(), Box<dyn Error>> {
 
 /// One message of each of as many people.
 async fn accept(ledger: &Sqlite, first: usize, now: Millis) -> Result<Vec<Wake>, LedgerError> {
-    let rules = AcceptRules {
-        backlog: 10,
-        stale_after: Duration::from_secs(24 * 60 * 60),
-        remember: Duration::from_secs(192 * 60 * 60),
-        is_channel_fault: |_| false,
-        is_media_fault: |_| false,
-    };
     let items = (first..first + WEBHOOK)
         .map(|number| {
             // Not among those who write during the run.
@@ -85,7 +79,7 @@ async fn accept(ledger: &Sqlite, first: usize, now: Millis) -> Result<Vec<Wake>,
             })
         })
         .collect();
-    Ok(ledger.accept(Accept { items, now, rules }).await?.wakes)
+    Ok(ledger.accept(Accept { items, now, rules: rules() }).await?.wakes)
 }
 
 /// A turn as the conversation records it. A disclosure gets the same, which is more than it needs.

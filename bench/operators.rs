@@ -15,6 +15,7 @@ mod history;
 mod load;
 mod process;
 mod providers;
+mod rules;
 mod server;
 mod watch;
 mod webhooks;
@@ -59,8 +60,7 @@ const TOKEN: &str = "operator";
 
 /// With the name of a role it is the server, else the bench.
 fn main() -> Result<(), Box<dyn Error>> {
-    let argument = std::env::args().nth(1);
-    match Role::ALL.into_iter().find(|role| argument.as_deref() == Some(role.name())) {
+    match Role::of_this_process() {
         Some(role) => role.serve(),
         None => actix_rt::System::new().block_on(measure()),
     }

@@ -35,7 +35,13 @@ pub(crate) enum Role {
 }
 
 impl Role {
-    pub(crate) const ALL: [Self; 3] = [Self::SignatureOnly, Self::AcceptOnly, Self::Whole];
+    const ALL: [Self; 3] = [Self::SignatureOnly, Self::AcceptOnly, Self::Whole];
+
+    /// What this process is, if it was started with the name of one; else it is the bench.
+    pub(crate) fn of_this_process() -> Option<Self> {
+        let argument = std::env::args().nth(1);
+        Self::ALL.into_iter().find(|role| argument.as_deref() == Some(role.name()))
+    }
 
     /// The argument that starts it, and its name in the table.
     pub(crate) fn name(self) -> &'static str {

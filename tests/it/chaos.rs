@@ -93,7 +93,8 @@ fn troubles() -> Vec<Trouble> {
                 voice(&ill),
             ),
         ),
-        outage("no model", ("circuit_opened", "openai"), &[Chat], &busy),
+        // Both, since they share a circuit: what one is answered begins the count of the other anew.
+        outage("no model", ("circuit_opened", "openai"), &[Chat, Transcribe], &busy),
         trouble(
             "cut off",
             &with(
