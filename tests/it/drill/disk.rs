@@ -6,21 +6,27 @@ use serde_json::Value;
 use super::{OnCall, ill_in, world};
 use crate::support::disk::Disk;
 use crate::support::strace::Strace;
-use crate::support::{a_phone, get};
+use crate::support::{World, a_phone, get};
+
+/// A message that is in the middle of its work: it stands at the model.
+async fn is_at_work_for(phone: &str, world: &World, on_call: &OnCall<'_>) -> String {
+    let openai = world.sandbox.openai.script();
+    openai.next(Route::Chat, 1, Fault::Gate("model".to_owned()));
+    let id = on_call.writes(phone, "uno");
+    openai.wait_at_gate("model", 1, PATIENCE).await.unwrap();
+    id
+}
 
 #[actix_rt::test]
 async fn the_disk_is_full() {
     let (world, disk) = Disk::under(world());
     let server = world.start().await;
     let on_call = OnCall::begins(&world, server.url(""), &server.log).await;
-    let (meta, openai) = (&world.sandbox.meta, world.sandbox.openai.script());
-    // One message is in the middle of its work, and two come to a server that cannot keep them.
-    openai.next(Route::Chat, 1, Fault::Gate("model".to_owned()));
     let phones = [a_phone(), a_phone()];
-    let mut ids = vec![on_call.writes(&phones[0], "uno")];
-    openai.wait_at_gate("model", 1, PATIENCE).await.unwrap();
+    let mut ids = vec![is_at_work_for(&phones[0], &world, &on_call).await];
     disk.fill();
-    openai.open("model");
+    world.sandbox.openai.script().open("model");
+    // Two more come to a server that cannot keep them.
     ids.extend(on_call.writes_all(&phones[1], &["due", "tre"]));
     let told = server.log.wait("ledger_unavailable", |_| true).await;
     assert_eq!((&told["level"], &told["error_code"]), (&"ERROR".into(), &"unavailable".into()), "{told}");
@@ -30,7 +36,7 @@ async fn the_disk_is_full() {
     assert_eq!(server.log.count("message_accepted", &ids[1]), 0);
 
     disk.make_room();
-    meta.wait_settled().await.expect("Meta delivers again what it kept");
+    world.sandbox.meta.wait_settled().await.expect("Meta delivers again what it kept");
     for id in &ids {
         server.log.wait_for("task_completed", id).await;
     }
@@ -53,14 +59,12 @@ async fn the_disk_hangs() {
     let world = world();
     let server = world.start().await;
     let on_call = OnCall::begins(&world, server.url(""), &server.log).await;
-    let (meta, openai) = (&world.sandbox.meta, world.sandbox.openai.script());
-    openai.next(Route::Chat, 1, Fault::Gate("model".to_owned()));
     let phones = [a_phone(), a_phone()];
-    let mut ids = vec![on_call.writes(&phones[0], "uno")];
-    openai.wait_at_gate("model", 1, PATIENCE).await.unwrap();
+    let mut ids = vec![is_at_work_for(&phones[0], &world, &on_call).await];
     let wal = world.dir.path().canonicalize().unwrap().join("parlante.db-wal");
     let hold = Strace::find().hold(server.pid(), "fsync,fdatasync", &wal);
-    openai.open("model");
+    world.sandbox.openai.script().open("model");
+    // Two more come to a server that cannot keep them.
     ids.extend(on_call.writes_all(&phones[1], &["due", "tre"]));
     let (status, health) = on_call.until_health(a_commit_hangs).await;
     assert_eq!((status, &health["status"]), (503, &"down".into()));
@@ -71,7 +75,7 @@ async fn the_disk_hangs() {
     assert_eq!((&told["level"], &told["error_code"]), (&"ERROR".into(), &"timeout".into()), "{told}");
 
     drop(hold);
-    meta.wait_settled().await.expect("Meta delivers again what it kept");
+    world.sandbox.meta.wait_settled().await.expect("Meta delivers again what it kept");
     for id in &ids {
         server.log.wait_for("task_completed", id).await;
     }
