@@ -97,8 +97,8 @@ impl Sqlite {
         Ok(Self { own, serving, backups, writer, readers, failed, commits, observer, wal })
     }
 
-    /// Looks at the ledger at `path` as [`Sqlite::open`] would find it, and leaves it as it is: it is not migrated, not
-    /// locked, and nothing is made beside it. Whether somebody holds it is not looked at; what is told of a file that is
+    /// Looks at the ledger at `path` as [`Sqlite::open`] would find it, and leaves it as it is: it is not migrated and
+    /// not locked. After a crash SQLite may make the index of the WAL anew beside it. Whether somebody holds it is not looked at; what is told of a file that is
     /// being written meanwhile may be wrong.
     ///
     /// # Errors

@@ -224,8 +224,8 @@ impl Thread {
             let Some(at) = self.probe_at else { return inbox.recv().ok() };
             let wait = at.saturating_duration_since(Instant::now());
             if wait.is_zero() {
-                // Before any message that waits: those may be many, and write nothing.
-                // Whatever comes of it, the next one has time: nobody else's turn must come after none.
+                // Before any message that waits: those may be many, and write nothing. Whatever comes of it, they have
+                // their turn before the next one.
                 self.probe_at = Some(Instant::now() + self.probe_every);
                 self.commit(vec![probe()]);
                 continue;
